@@ -1,0 +1,1 @@
+"""Thin clients, one file a service: typed calls, our errors, no policy."""

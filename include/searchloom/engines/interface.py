@@ -1,0 +1,119 @@
+"""The one interface of both engines: what may be asked, and what comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from searchloom.settings import EngineName
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationMeta:
+    """What an index says of itself (kept in the mapping's ``_meta``, so it lives and dies with the data).
+
+    ``loaded_seq``: every commit of the manifest up to this number is in the index.
+    """
+
+    corpus: str
+    embedding_version: str
+    dims: int
+    loaded_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whose documents may be seen: one tenant, and in it the groups of the user (``everyone`` is always added)."""
+
+    tenant: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One chunk to be written or deleted, at the document's ``seq`` (external version)."""
+
+    action: Literal["index", "delete"]
+    chunk_id: str
+    seq: int
+    source: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one write: done; already there at this seq or a later one; or refused for good, with a reason."""
+
+    chunk_id: str
+    status: Literal["written", "deleted", "current", "refused"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One chunk that an engine found; ``source`` holds the stored fields without the vector."""
+
+    chunk_id: str
+    doc_id: str
+    score: float
+    source: dict[str, Any] = field(default_factory=dict)
+    highlight: str = ""  # the best passage, matches between <em> and </em>, everything else HTML-escaped
+
+
+class Loader(Protocol):
+    """The writing side (synchronous: DAG tasks and the command line)."""
+
+    name: EngineName
+
+    def create(self, index: str, meta: GenerationMeta) -> None:
+        """Create an empty index for a generation; ``Terminal`` if it exists with another meta."""
+
+    def drop(self, index: str) -> None:
+        """Delete an index, if it is there."""
+
+    def meta(self, index: str) -> GenerationMeta | None:
+        """What the index says of itself; None where there is no such index."""
+
+    def set_loaded(self, index: str, seq: int) -> None:
+        """Note that every commit up to ``seq`` is in the index."""
+
+    def write(self, index: str, writes: Iterable[Write]) -> Iterator[Outcome]:
+        """Write and delete in bulk; one outcome a write, in any order. Transient refusals are retried first."""
+
+    def refresh(self, index: str) -> None:
+        """Make everything written visible to searches."""
+
+    def count(self, index: str) -> int:
+        """Number of chunks in the index."""
+
+    def versions(self, index: str, chunk_ids: Sequence[str]) -> dict[str, int]:
+        """External version (``seq``) of each of these chunks that is there."""
+
+    def point_alias(self, alias: str, index: str) -> None:
+        """Point the alias at this index alone, atomically."""
+
+    def alias_target(self, alias: str) -> str | None:
+        """The index behind an alias; None where there is none."""
+
+    def close(self) -> None:
+        """Let go of the connections."""
+
+
+class Searcher(Protocol):
+    """The reading side (asynchronous: the query module)."""
+
+    name: EngineName
+
+    async def bm25(self, index: str, query: str, access: Access, *, size: int, timeout_s: float) -> list[Hit]:
+        """The ``size`` best chunks by BM25, best first, with highlights."""
+
+    async def vector(
+        self, index: str, embedding: Sequence[float], access: Access, *, size: int, timeout_s: float
+    ) -> list[Hit]:
+        """The ``size`` nearest chunks by cosine, best first; ``embedding`` is ``[dims] float``."""
+
+    async def ping(self) -> bool:
+        """Whether the engine answers."""
+
+    async def close(self) -> None:
+        """Let go of the connections."""

@@ -1,0 +1,1 @@
+"""A release: the versions that serve together."""

@@ -1,0 +1,69 @@
+"""What a release says: one immutable JSON document that names everything that serves together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from searchloom.settings import EngineName
+
+
+class Fusion(BaseModel):
+    """How the lexical and the vector ranking become one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    method: Literal["minmax", "rrf"] = "minmax"
+    vector_weight: float = Field(default=0.5, ge=0, le=1, description="share of the vector score; the rest is BM25's")
+    vector_weight_by_language: dict[str, float] = Field(
+        default_factory=dict, description="ISO 639-1 code -> weight, where a language wants another one"
+    )
+
+    def weight(self, language: str) -> float:
+        """Share of the vector score for a query of this language."""
+        return self.vector_weight_by_language.get(language, self.vector_weight)
+
+
+class EmbeddingModel(BaseModel):
+    """The model that made the vectors of a release, and must make those of its queries."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    dims: int = Field(gt=0)
+
+
+class Release(BaseModel):
+    """The versions that serve together; written once, never changed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    corpus: str
+    number: int = Field(gt=0)
+    embedding: EmbeddingModel
+    generation: dict[EngineName, str] = Field(description="engine -> index that holds this release's chunks")
+    fusion: Fusion = Fusion()
+    created: datetime
+    created_by: str
+
+
+def release_key(corpus: str, number: int) -> str:
+    """Key of a release's document in the bucket."""
+    return f"releases/{corpus}/{number}.json"
+
+
+def current_key(corpus: str) -> str:
+    """Key of the pointer to the live release: ``{"release": number}``."""
+    return f"releases/{corpus}/CURRENT"
+
+
+def index_name(corpus: str, generation: int) -> str:
+    """Name of an index generation, the same in both engines."""
+    return f"searchloom-{corpus}-{generation}"
+
+
+def alias_name(corpus: str) -> str:
+    """Name under which everyone but the query module finds the live generation."""
+    return f"searchloom-{corpus}"

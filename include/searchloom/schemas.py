@@ -1,0 +1,135 @@
+"""The parquet files of the contract (design, section 3): Arrow schemas, ids, and reading and writing checked tables.
+
+Every table is checked against its schema when it is written and when it is read: a file of another shape is refused
+with one sentence, before anything is done with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from searchloom.cloud.oss import Oss
+from searchloom.errors import Terminal
+
+EVERYONE = "everyone"
+"""The group of a document that every user of its tenant may read."""
+
+_TIME = pa.timestamp("ms", tz="UTC")
+
+MANIFEST = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),  # the customer's id: a record's `_id`, or the key of a file
+        pa.field("key", pa.string(), nullable=False),  # of the object that holds it, below raw/{corpus}/
+        pa.field("etag", pa.string(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),  # bytes of the object
+        pa.field("last_modified", _TIME, nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),
+        pa.field("mime", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),  # ISO 639-1
+        pa.field("tenant", pa.string(), nullable=False),
+        pa.field("groups", pa.list_(pa.string()), nullable=False),
+        pa.field("state", pa.string(), nullable=False),  # active, deleted, quarantined
+        pa.field("reason", pa.string(), nullable=False),  # why it is quarantined; empty otherwise
+        pa.field("seq", pa.int64(), nullable=False),  # number of the commit that last changed the document
+        pa.field(
+            "partition", pa.string(), nullable=False
+        ),  # the chunk files of this seq lie below partition={partition}
+        pa.field("chunk_count", pa.int32(), nullable=False),
+        pa.field("chunk_high", pa.int32(), nullable=False),  # the most chunks it ever had: what may have to be deleted
+    ]
+)
+
+CHUNKS = pa.schema(
+    [
+        pa.field("chunk_id", pa.string(), nullable=False),
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("ordinal", pa.int32(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("section", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("language", pa.string(), nullable=False),
+        pa.field("mime", pa.string(), nullable=False),
+        pa.field("tenant", pa.string(), nullable=False),
+        pa.field("groups", pa.list_(pa.string()), nullable=False),
+        pa.field("last_modified", _TIME, nullable=False),
+        pa.field("content_sha256", pa.string(), nullable=False),  # of `embedding_text`: what the vector is of
+        pa.field("seq", pa.int64(), nullable=False),
+    ]
+)
+
+JUDGMENTS = pa.schema(
+    [
+        pa.field("query_id", pa.string(), nullable=False),
+        pa.field("query", pa.string(), nullable=False),
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("grade", pa.int32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),  # human, click, synthetic
+        pa.field("time", _TIME, nullable=False),
+    ]
+)
+
+
+def vectors(dims: int) -> pa.Schema:
+    """Schema of a vector file: one row a distinct text, ``embedding`` of ``dims`` float32."""
+    return pa.schema(
+        [
+            pa.field("content_sha256", pa.string(), nullable=False),
+            pa.field("embedding", pa.list_(pa.float32(), dims), nullable=False),
+        ]
+    )
+
+
+def doc_id(corpus: str, key: str, record: str = "") -> str:
+    """Id of a document, 32 hex digits: stable for (corpus, key below ``raw/{corpus}/``, record in a file of many)."""
+    return hashlib.sha256(f"{corpus}\0{key}\0{record}".encode()).hexdigest()[:32]
+
+
+def chunk_id(document: str, ordinal: int) -> str:
+    """Id of a chunk, 32 hex digits (AIRec and both engines take it as it is)."""
+    return hashlib.sha256(f"{document}\0{ordinal}".encode()).hexdigest()[:32]
+
+
+def embedding_text(title: str, section: str, text: str) -> str:
+    """Return the text that a chunk's vector is made of; the same online, offline and in training."""
+    return "\n".join(part for part in (title, section, text) if part)
+
+
+def content_sha256(text: str) -> str:
+    """Return the hex digest that names a text's vector."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_table(oss: Oss, key: str, table: pa.Table, schema: pa.Schema) -> None:
+    """Write a parquet file (zstd) after checking it; raises ``Terminal`` naming the first field that does not fit."""
+    checked = _checked(table, schema, key)
+    buffer = io.BytesIO()
+    pq.write_table(checked, buffer, compression="zstd")
+    oss.put(key, buffer.getvalue(), content_type="application/vnd.apache.parquet")
+
+
+def read_table(oss: Oss, key: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """Read a parquet file, or some of its columns, and check what came."""
+    table = pq.read_table(oss.open(key), columns=columns)
+    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
+    return _checked(table, wanted, key)
+
+
+def _checked(table: pa.Table, schema: pa.Schema, key: str) -> pa.Table:
+    missing = [name for name in schema.names if name not in table.column_names]
+    if missing:
+        raise Terminal(f"{key}: column {missing[0]!r} is missing; the file was not written by this version")
+    try:
+        cast = table.select(schema.names).cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise Terminal(f"{key}: the table does not fit its schema: {error}") from error
+    for field in schema:
+        if not field.nullable and cast.column(field.name).null_count:
+            raise Terminal(f"{key}: column {field.name!r} holds a null, which its schema forbids")
+    return cast

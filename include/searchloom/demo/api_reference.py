@@ -1,0 +1,131 @@
+"""The demo's corpus: the API reference of the Python packages that the set-up has just installed.
+
+Real text, thousands of documents, full of terms that off-the-shelf models do not know, and there for anyone with a
+package registry. Sources are read with ``ast``; nothing is imported. A document is a public class or function with
+its docstring *without* the summary line; the summary line becomes a query that this document answers. That makes
+known-item judgments: honest about one right answer, silent about other good ones. The report says so.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+PACKAGES = (
+    "airflow", "fastapi", "granian", "httpx", "ir_measures", "litserve", "markdown_it", "networkx", "numpy",
+    "opensearchpy", "oss2", "pandas", "pyarrow", "pydantic", "requests", "rich", "scipy", "sentence_transformers",
+    "sklearn", "sqlalchemy", "starlette", "tokenizers", "torch", "transformers", "typer",
+)  # fmt: skip
+PER_PACKAGE = 800  # documents at most: no package drowns the others, and two cores embed it all in minutes
+SPLITS = {"train": 0.4, "dev": 0.2, "test": 0.4}
+QUERIES = 800
+
+T = TypeVar("T")
+
+_SUMMARY = range(25, 201)  # characters of a summary line that reads like a query
+_MIN_BODY = 200  # characters
+_SKIPPED_FOLDERS = {"tests", "test", "testing", "_vendor", "vendor", "example_dags", "examples"}
+_SEED = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """One documented name: ``title`` is its full name, ``summary`` its first line, ``body`` the rest."""
+
+    title: str
+    summary: str
+    body: str
+
+
+def symbols(package: str, folder: Path) -> Iterator[Symbol]:
+    """Every documented public class, function and method below a package's folder, in a stable order."""
+    for path in sorted(folder.rglob("*.py")):
+        inside = path.relative_to(folder)
+        if _SKIPPED_FOLDERS & set(inside.parts):
+            continue
+        try:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+        except (SyntaxError, UnicodeDecodeError, ValueError):
+            continue  # a template or a test file of another Python version: not part of the reference
+        module = ".".join((package, *inside.with_suffix("").parts)).removesuffix(".__init__")
+        yield from _documented(tree, module)
+
+
+def _documented(node: ast.AST, prefix: str) -> Iterator[Symbol]:
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or _private(child.name):
+            continue
+        name = f"{prefix}.{child.name}"
+        if symbol := _symbol(name, ast.get_docstring(child, clean=True) or ""):
+            yield symbol
+        if isinstance(child, ast.ClassDef):
+            yield from _documented(child, name)
+
+
+def _symbol(name: str, docstring: str) -> Symbol | None:
+    first, _, rest = docstring.partition("\n\n")
+    summary = " ".join(first.split())
+    body = inspect.cleandoc(rest).strip()
+    if len(summary) not in _SUMMARY or len(body) < _MIN_BODY or summary in body:
+        return None
+    return Symbol(name, summary, body)
+
+
+def _private(name: str) -> bool:
+    return name.startswith("_") and name != "__init__"
+
+
+def collect(site_packages: Path | None = None) -> dict[str, list[Symbol]]:
+    """The corpus, package -> documents; bodies are unique, and the choice among too many is seeded."""
+    root = site_packages or Path(next(path for path in sys.path if path.endswith("site-packages")))
+    seen: set[str] = set()
+    chosen: dict[str, list[Symbol]] = {}
+    for package in PACKAGES:
+        if not (root / package).is_dir():
+            continue
+        fresh = []
+        for symbol in symbols(package, root / package):
+            digest = hashlib.sha256(symbol.body.encode()).hexdigest()
+            if digest not in seen:
+                seen.add(digest)
+                fresh.append(symbol)
+        if len(fresh) > PER_PACKAGE:
+            fresh = _sample(fresh, PER_PACKAGE)
+        if fresh:
+            chosen[package] = sorted(fresh, key=lambda symbol: symbol.title)
+    return chosen
+
+
+def judged(corpus: dict[str, list[Symbol]]) -> dict[str, list[tuple[str, Symbol]]]:
+    """Known-item queries by split: ``[(package, symbol)]``; only summaries that name one document alone."""
+    counts: dict[str, int] = {}
+    for documents in corpus.values():
+        for symbol in documents:
+            counts[_plain(symbol.summary)] = counts.get(_plain(symbol.summary), 0) + 1
+    pool = [(p, s) for p, documents in corpus.items() for s in documents if counts[_plain(s.summary)] == 1]
+    picked = _sample(pool, min(QUERIES, len(pool)))
+    splits: dict[str, list[tuple[str, Symbol]]] = {}
+    start = 0
+    for split, share in SPLITS.items():
+        end = start + round(share * len(picked))
+        splits[split] = picked[start:end]
+        start = end
+    return splits
+
+
+def _sample(items: list[T], size: int) -> list[T]:
+    chosen = np.random.default_rng(_SEED).permutation(len(items))[:size]
+    return [items[index] for index in chosen]
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\W+", " ", text).strip().lower()

@@ -1,0 +1,1 @@
+"""How good a ranking is: judgments in, figures with intervals out."""

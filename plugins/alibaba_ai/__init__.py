@@ -1,0 +1,56 @@
+"""Airflow provider for Alibaba Cloud: connections, hooks and operators around ``searchloom.cloud``.
+
+Airflow finds it by the entry point ``apache_airflow_provider``, as it finds every provider.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_OPTIONAL_TEXT = {"type": ["string", "null"]}
+
+_OSS_CONNECTION: dict[str, Any] = {
+    "connection-type": "alibaba_oss",
+    "hook-class-name": "alibaba_ai.hooks.oss.OssHook",
+    "hook-name": "Alibaba Cloud OSS (searchloom)",
+    "ui-field-behaviour": {
+        "hidden-fields": ["port", "schema", "extra"],
+        "relabeling": {"host": "Endpoint", "login": "Access key id", "password": "Access key secret"},
+        "placeholders": {"host": "https://oss-cn-hangzhou.aliyuncs.com"},
+    },
+    "conn-fields": {
+        "bucket": {
+            "label": "Bucket",
+            "description": "The bucket that holds the corpus, the models and the releases",
+            "schema": _OPTIONAL_TEXT,
+        },
+        "region": {
+            "label": "Region",
+            "description": "Without 'oss-', such as cn-hangzhou: it is part of the V4 signature",
+            "schema": {"type": ["string", "null"], "default": "cn-hangzhou"},
+        },
+        "security_token": {
+            "label": "Security token",
+            "description": "Only with temporary credentials (STS)",
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
+    },
+}
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return what Airflow wants to know of a provider; its schema is ``provider_info.schema.json`` of Airflow."""
+    return {
+        "package-name": "searchloom",
+        "name": "Alibaba Cloud AI",
+        "description": "OSS, where the documents, the parquet files, the models and the releases are.",
+        "integrations": [
+            {
+                "integration-name": "Alibaba Cloud OSS",
+                "external-doc-url": "https://www.alibabacloud.com/help/en/oss/",
+                "tags": ["service"],
+            }
+        ],
+        "hooks": [{"integration-name": "Alibaba Cloud OSS", "python-modules": ["alibaba_ai.hooks.oss"]}],
+        "connection-types": [_OSS_CONNECTION],
+    }

@@ -52,6 +52,8 @@ class Airflow(BaseModel):
     username: str = "admin"
     password: SecretStr = SecretStr("")
     parallelism: int = Field(default=4, ge=1, description="task processes at a time in the local stack")
+    retry_delay_s: float = Field(default=10, ge=0, description="before a task's first retry; doubles with each")
+    embed_tasks: int = Field(default=1, ge=1, description="embedding tasks at a time; one takes all cores of its machine")
 
 
 class Embedding(BaseModel):
@@ -64,6 +66,7 @@ class Embedding(BaseModel):
         description="package:NAME, a folder, oss://bucket/prefix, or a hub name",
     )
     threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
+    group_size: int = Field(default=8192, ge=1, description="texts that one embedding task takes")
 
 
 class Chunking(BaseModel):
@@ -87,6 +90,8 @@ class Query(BaseModel):
     url: str = "http://127.0.0.1:9630"
     engine: EngineName = "opensearch"
     deadline_ms: int = Field(default=3000, ge=50)
+    embedding_ms: int = Field(default=1000, ge=10, description="a hybrid search goes on without vectors after this")
+    workers: int = Field(default=1, ge=1, description="processes that serve")
     candidates: int = Field(default=200, ge=10, le=1000, description="chunks asked of each retriever")
     issuer: str = "searchloom-local"
     audience: str = "searchloom"

@@ -89,8 +89,8 @@ class Loader(Protocol):
     def versions(self, index: str, chunk_ids: Sequence[str]) -> dict[str, int]:
         """External version (``seq``) of each of these chunks that is there."""
 
-    def point_alias(self, alias: str, index: str) -> None:
-        """Point the alias at this index alone, atomically."""
+    def point_alias(self, alias: str, index: str | None) -> None:
+        """Point the alias at this index alone, atomically; None takes the alias away."""
 
     def alias_target(self, alias: str) -> str | None:
         """The index behind an alias; None where there is none."""

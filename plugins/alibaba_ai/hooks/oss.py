@@ -17,7 +17,7 @@ class OssHook(BaseHook):
     """
 
     conn_name_attr = "alibaba_oss_conn_id"
-    default_conn_name = "alibaba_oss_default"
+    default_conn_name = "alibaba_oss"
     conn_type = "alibaba_oss"
     hook_name = "Alibaba Cloud OSS (searchloom)"
 

@@ -1,0 +1,99 @@
+"""
+From chunks and vectors into both engines.
+
+Writes what was committed since the last load into the live index generation of OpenSearch and of Elasticsearch, takes
+out what is gone, and verifies counts and a sample of ids and versions. Documents whose vectors are missing are left for
+later. Writes carry the commit's number as external version: repeating a load changes nothing.
+
+* Runs when `embed_corpus` announces vectors; its partition key is `{corpus}|{day}`. It always loads everything
+  outstanding of the corpus: the day is only a name.
+* The first load of a corpus creates generation 1 in both engines and, once both are verified, publishes release 1.
+* By hand: trigger with the partition key `{corpus}|all`, or with `{"corpus": "..."}` and no key.
+
+When a task fails: `docs/runbook.md`, section *load_search*.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
+
+from searchloom.orchestration import keys
+from searchloom.settings import EngineName
+from searchloom_dags.assets import SEARCH_INDEX, VECTORS
+from searchloom_dags.oncall import default_args, log_group
+
+log = logging.getLogger(__name__)
+
+
+@dag(
+    schedule=PartitionedAssetTimetable(assets=VECTORS),
+    catchup=False,
+    is_paused_upon_creation=False,  # a paused DAG does not see the events of its assets
+    max_active_runs=1,  # the second of two loads of one corpus would only repeat the first
+    params={
+        "corpus": Param(
+            "default", type="string", pattern=keys.CORPUS_PATTERN, description="Which corpus, if there is no key"
+        )
+    },
+    default_args=default_args(),
+    doc_md=__doc__,
+    tags=["searchloom", "engines"],
+)
+def load_search() -> None:
+    """Define the DAG."""
+
+    @task(multiple_outputs=True)
+    def prepare(*, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+        """Find the generation to load; the first time, create it in both engines."""
+        from alibaba_ai.hooks.oss import OssHook
+        from search_engines.hooks.loader import loader_of
+        from searchloom import settings
+        from searchloom.orchestration import live
+
+        key = dag_run.partition_key or keys.composite(params["corpus"], None)
+        corpus, _ = keys.split(key)
+        oss = OssHook().get_conn()
+        card = live.model(oss, corpus, settings.load())
+        indices = live.indices(oss, corpus)
+        for engine, index in indices.items():
+            with closing(loader_of(engine)) as loader:
+                if live.ensure_index(loader, index, corpus=corpus, card=card):
+                    log.info("%s: created index %s (%d dimensions)", engine, index, card.dims)
+        return {"key": key, "corpus": corpus, "version": card.version, "indices": indices, "engine": list(indices)}
+
+    @task(
+        map_index_template="{{ outcome | default(task.op_kwargs['engine'] | string) }}",
+        execution_timeout=timedelta(hours=6),
+    )
+    def load(corpus: str, version: str, indices: dict[str, str], engine: EngineName, **context: Any) -> dict[str, Any]:
+        """Load what one engine lacks, then verify counts and a sample of ids and versions."""
+        from alibaba_ai.hooks.oss import OssHook
+        from search_engines.hooks.loader import loader_of
+        from searchloom.engines import load as loading
+
+        oss = OssHook().get_conn()
+        with closing(loader_of(engine)) as loader:
+            with log_group(f"Load {indices[engine]} of {engine}"):
+                report = loading.load(oss, loader, corpus=corpus, index=indices[engine], embedding_version=version)
+            with log_group(f"Verify {indices[engine]} of {engine}"):
+                verified = loading.verify(oss, loader, corpus=corpus, index=indices[engine])
+        context["outcome"] = f"{engine}: " + ", ".join(f"{n} {what}" for what, n in report.items() if n)
+        return {"engine": engine, **report, "verified": verified}
+
+    @task(outlets=[SEARCH_INDEX])
+    def publish(key: str, corpus: str, version: str, indices: dict[str, str], *, outlet_events: Any) -> dict[str, Any]:
+        """Publish the first release of the corpus, if it has none; tell that the engines hold the commits."""
+        raise NotImplementedError
+
+    prepared = prepare()
+    what = {name: prepared[name] for name in ("corpus", "version", "indices")}
+    loaded = load.partial(**what).expand(engine=prepared["engine"])
+    loaded >> publish(prepared["key"], **what)
+
+
+load_search()

@@ -1,0 +1,1 @@
+"""One hook an engine: from the official provider's connection to a ``Loader`` of ``searchloom.engines``."""

@@ -1,0 +1,37 @@
+"""OpenSearch from an Airflow connection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from airflow.providers.opensearch.hooks.opensearch import OpenSearchHook
+from pydantic import SecretStr
+
+from searchloom import settings
+from searchloom.engines.connect import loader
+from searchloom.engines.interface import Loader
+from searchloom.settings import Engine
+
+
+class OpenSearchLoaderHook(OpenSearchHook):
+    """Make the loader of one connection of type ``opensearch``; the official hook reads the connection.
+
+    :param open_search_conn_id: id of the connection; its extra may hold ``use_ssl`` and ``ca_certs`` (a path)
+    """
+
+    default_conn_name = "opensearch"
+
+    def __init__(self, open_search_conn_id: str = default_conn_name) -> None:
+        super().__init__(open_search_conn_id=open_search_conn_id, log_query=False)
+
+    def get_conn(self) -> Loader:
+        """Return the loader; certificates are always checked, whatever ``verify_certs`` says."""
+        scheme = self.scheme or ("https" if self.use_ssl else "http")
+        ca_certs = self.conn.extra_dejson.get("ca_certs")
+        engine = Engine(
+            url=f"{scheme}://{self.conn.host}:{self.conn.port or 9200}",
+            username=self.conn.login or "",
+            password=SecretStr(self.conn.password or ""),
+            ca_certs=Path(ca_certs) if ca_certs else None,
+        )
+        return loader(settings.load().model_copy(update={"opensearch": engine}), "opensearch")

@@ -1,0 +1,1 @@
+"""Tests of the local cloud, judged by the vendors' own clients."""

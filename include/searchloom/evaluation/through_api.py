@@ -1,6 +1,35 @@
-"""Judge what users get: queries go through the query API, not past it."""
+"""Judge what users get: the queries of an evaluation go through the query API, not past it."""
 
 from __future__ import annotations
 
+import threading
+
+from searchloom.errors import ServiceRefused
+from searchloom.evaluation.evaluate import Mode, Search
 from searchloom.evaluation.runs import DEPTH, Answer, Found
+from searchloom.query import tokens
+from searchloom.query.client import SearchClient
 from searchloom.settings import EngineName, Settings
+
+
+def searcher(settings: Settings, *, corpus: str, tenant: str = "default") -> Search:
+    """A search function for ``evaluate``, safe to call from several threads.
+
+    An answer that is not what was asked for (another engine had to step in, a part was left out) raises
+    ``ServiceRefused``: figures must never be of something else than their label says.
+    """
+    token = tokens.sign(settings, user="evaluation", tenant=tenant, lifetime_s=24 * 3600)
+    local = threading.local()
+
+    def search(query: str, engine: EngineName, mode: Mode) -> Answer:
+        if not hasattr(local, "client"):
+            local.client = SearchClient(settings.query.url, token)
+        answer = local.client.search(query, corpus=corpus, mode=mode, engine=engine, k=DEPTH)
+        if answer["degraded"] or answer["engine"] != engine:
+            raise ServiceRefused(
+                f"the query {query[:60]!r} in mode {mode} on {engine} was served without {answer['degraded']} "
+                f"by {answer['engine']}; see `searchloom status`, then evaluate again"
+            )
+        return [Found(row["doc_id"], row["source_id"], row["score"]) for row in answer["results"]]
+
+    return search

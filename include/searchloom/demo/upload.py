@@ -1,0 +1,71 @@
+"""Bring the demo's corpus and its judgments into OSS; what is there already stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from searchloom import schemas
+from searchloom.cloud.oss import Oss
+from searchloom.demo.api_reference import Symbol, judged
+from searchloom.evaluation.collection import judgments_key
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """What was done: packages written and left alone, documents in all, queries in all."""
+
+    written: int
+    unchanged: int
+    documents: int
+    queries: int
+
+
+def upload(oss: Oss, corpus: str, documents: dict[str, list[Symbol]]) -> Uploaded:
+    """Write one ``.jsonl`` a package below ``raw/{corpus}/api/``, and the judgments of each split."""
+    prefix = f"raw/{corpus}/"
+    there = {info.key: info.etag.upper() for info in oss.list(f"{prefix}api/")}
+    written = 0
+    for package, symbols in documents.items():
+        key = prefix + _key(package)
+        body = _jsonl(symbols)
+        etag = hashlib.md5(body, usedforsecurity=False).hexdigest().upper()  # what OSS calls an object of one part
+        if there.pop(key, None) != etag:
+            oss.put(key, body, content_type="application/x-ndjson")
+            written += 1
+    oss.delete_many(list(there))  # a package that is not installed any more
+    splits = judged(documents)
+    for split, queries in splits.items():
+        _write_judgments(oss, corpus, split, queries)
+    total = sum(len(symbols) for symbols in documents.values())
+    return Uploaded(written, len(documents) - written, total, sum(len(queries) for queries in splits.values()))
+
+
+def _key(package: str) -> str:
+    return f"api/{package}.jsonl"
+
+
+def _jsonl(symbols: list[Symbol]) -> bytes:
+    rows = ({"_id": symbol.title, "title": symbol.title, "text": symbol.body} for symbol in symbols)
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def _write_judgments(oss: Oss, corpus: str, split: str, queries: list[tuple[str, Symbol]]) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "query_id": symbol.title,
+            "query": symbol.summary,
+            "doc_id": schemas.doc_id(corpus, _key(package), symbol.title),
+            "grade": 1,
+            "source": "synthetic",
+            "time": now,
+        }
+        for package, symbol in queries
+    ]
+    table = pa.Table.from_pylist(rows, schema=schemas.JUDGMENTS)
+    schemas.write_table(oss, judgments_key(corpus, split), table, schemas.JUDGMENTS)

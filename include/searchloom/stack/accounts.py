@@ -7,6 +7,7 @@ every folder above the engines' homes, their data and the JDK.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import pwd
 import stat
@@ -15,8 +16,11 @@ from pathlib import Path
 
 from searchloom.errors import UsageError
 
+logger = logging.getLogger(__name__)
+
 ENGINE_ACCOUNT = "nobody"
-FALLBACK = Path("/var/tmp")  # noqa: S108  every account can pass it, and it outlives a reboot
+ELSEWHERE = Path("/var/lib/searchloom")
+"""Where the engines' files go if their account cannot reach the checkout; only root needs it, and may write there."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Account:
     name: str
     uid: int
     gid: int
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def engine_account() -> Account | None:
@@ -56,26 +63,33 @@ def closed_folder(path: Path, account: Account | None) -> Path | None:
     return None
 
 
-def engine_base(base: Path, checkout: Path, account: Account | None) -> Path:
-    """Return where the engines' files go: ``base``, or a folder below /var/tmp if ``account`` cannot reach ``base``.
+def engine_base(base: Path, account: Account | None) -> Path:
+    """Return the folder that stands for ``base`` (``.cache/engines``, ``.state/engines``) and is open to ``account``.
 
-    The folder below /var/tmp is named after the checkout, so that two checkouts never share it.
-    Raises ``UsageError`` when somebody else owns that name.
+    That is ``base`` itself, or, where a folder above it is closed (a checkout in /root, say), one below /var/lib that
+    ``base`` then links to. Raises ``UsageError`` when the linked folder has gone.
     """
-    if closed_folder(base.parent, account) is None and closed_folder(checkout, account) is None:
-        base.mkdir(parents=True, exist_ok=True)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    if base.is_symlink() and not base.is_dir():
+        raise UsageError(f"{base} points to {base.readlink()}, which has gone; remove that link and run 'make setup'")
+    if base.is_symlink():
+        return base.resolve()
+    if closed_folder(base.parent.parent, account) is None:
+        base.mkdir(exist_ok=True)
+        _open(base.parent)
         _open(base)
-        return base
-    digest = hashlib.sha256(str(checkout.resolve()).encode()).hexdigest()[:12]
-    root = FALLBACK / f"searchloom-{digest}"
-    root.mkdir(exist_ok=True)
-    if root.is_symlink() or root.stat().st_uid != os.geteuid():
-        raise UsageError(f"{root} belongs to somebody else; remove it, or clone the project where {account} can read")
-    _open(root)
-    folder = root / base.name
-    folder.mkdir(exist_ok=True)
-    _open(folder)
-    return folder
+        if closed_folder(base, account) is None:
+            return base
+    digest = hashlib.sha256(str(base.resolve()).encode()).hexdigest()[:12]
+    elsewhere = ELSEWHERE / f"{base.parent.name.strip('.')}-{base.name}-{digest}"
+    for folder in (ELSEWHERE, elsewhere):
+        folder.mkdir(exist_ok=True)
+        _open(folder)
+    if base.is_dir():
+        base.rmdir()
+    base.symlink_to(elsewhere)
+    logger.info("%s cannot enter the folders above %s; the engines' files go to %s.", account, base, elsewhere)
+    return elsewhere
 
 
 def give(path: Path, account: Account | None) -> None:

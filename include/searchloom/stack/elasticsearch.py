@@ -1,4 +1,4 @@
-"""Elasticsearch as a part of the local stack: its launcher in the foreground, the server as the launcher's child."""
+"""Elasticsearch as a part of the local stack: its launcher leads, the server is the launcher's child."""
 
 from __future__ import annotations
 
@@ -6,37 +6,56 @@ import shutil
 
 import yaml
 
-from searchloom.stack.opensearch import LOG_CONFIGURATION, Node
-from searchloom.stack.part import Part, answers
+from searchloom.settings import Settings
+from searchloom.stack import engine_homes, nodes
+from searchloom.stack.nodes import Node
+from searchloom.stack.part import Launch, Part, port_of
 
-SECURITY_FILES = ("role_mapping.yml", "roles.yml", "users", "users_roles")
+CONFIGURATION_FILES = ("role_mapping.yml", "roles.yml", "users", "users_roles")
+LAUNCHER_OPTIONS = ("-Xms4m", "-Xmx64m", "-XX:+UseSerialGC", "-XX:-UsePerfData")
 
 
-def part(node: Node) -> Part:
-    """Describe Elasticsearch on ``node``. Security is off: it listens on loopback only."""
+def part(settings: Settings) -> Part:
+    """Describe Elasticsearch at ``settings.elasticsearch.url``. Security is off: it listens on loopback only."""
+    url = settings.elasticsearch.url
 
-    def prepare() -> None:
-        node.make_folders()
-        conf = node.folder("conf")
-        (conf / "jvm.options.d").mkdir(exist_ok=True)
-        for name in SECURITY_FILES:
-            shutil.copyfile(node.home / "config" / name, conf / name)
-        (conf / "log4j2.properties").write_text(LOG_CONFIGURATION, encoding="utf-8")
-        configuration = node.configuration() | {
-            "xpack.security.enabled": False,
-            "xpack.security.autoconfiguration.enabled": False,
-        }
-        (conf / "elasticsearch.yml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-        options = [
-            f"-Xms{node.heap}", f"-Xmx{node.heap}", "-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", "-XX:-UsePerfData",
-            f"-Djava.io.tmpdir={node.folder('tmp')}", "--add-modules=jdk.incubator.vector",
-            "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",
-        ]  # fmt: skip
-        (conf / "jvm.options").write_text("\n".join([*options, ""]), encoding="utf-8")
+    def launch() -> Launch:
+        node = nodes.prepare(settings, "elasticsearch")
+        _configure(node)
         node.hand_over()
+        tools = f"{node.home}/lib/tools/server-launcher/*"
+        main = "org.elasticsearch.server.launcher.ServerLauncher"
+        return Launch(
+            command=(str(node.jdk.java), *LAUNCHER_OPTIONS, "-cp", tools, main),
+            environment=_environment(node),
+            folder=node.home,
+            account=node.account,
+        )
 
-    launcher = ("-Xms4m", "-Xmx64m", "-XX:+UseSerialGC", "-XX:-UsePerfData")
-    environment = {
+    return Part(
+        name="elasticsearch",
+        version=engine_homes.VERSIONS["elasticsearch"],
+        url=url,
+        launch=launch,
+        health=nodes.recovered(url),
+        port=port_of(url),
+    )
+
+
+def _configure(node: Node) -> None:
+    conf = node.folder("conf")
+    (conf / "jvm.options.d").mkdir(exist_ok=True)
+    for name in CONFIGURATION_FILES:
+        shutil.copyfile(node.home / "config" / name, conf / name)
+    security = {"xpack.security.enabled": False, "xpack.security.autoconfiguration.enabled": False}
+    text = yaml.safe_dump(node.configuration() | security)
+    (conf / "elasticsearch.yml").write_text(text, encoding="utf-8")
+    options = [*node.jvm_options(), "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1", ""]
+    (conf / "jvm.options").write_text("\n".join(options), encoding="utf-8")
+
+
+def _environment(node: Node) -> dict[str, str]:
+    return {
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(node.folder("tmp")),
@@ -48,18 +67,5 @@ def part(node: Node) -> Part:
         "JAVA_HOME": str(node.jdk.home),
         "JAVA_TYPE": "ES_JAVA_HOME",
         "ES_JAVA_HOME": str(node.jdk.home),
-        "CLI_JAVA_OPTS": " ".join(launcher),
+        "CLI_JAVA_OPTS": " ".join(LAUNCHER_OPTIONS),
     }
-    tools = f"{node.home}/lib/tools/server-launcher/*"
-    return Part(
-        name="elasticsearch",
-        version=node.version,
-        url=node.url,
-        command=(str(node.jdk.java), *launcher, "-cp", tools, "org.elasticsearch.server.launcher.ServerLauncher"),
-        environment=environment,
-        folder=node.home,
-        health=answers(node.health_url()),
-        port=node.port,
-        account=node.account,
-        prepare=prepare,
-    )

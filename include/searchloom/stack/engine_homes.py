@@ -1,8 +1,8 @@
 """Get both engines from Maven Central and lay their homes out, once.
 
 Maven resolves one profile of ``deploy/engines/pom.xml`` into a repository of our own below the cache; every file is
-checked against ``engines.lock``; the home is built in a sibling folder and renamed into place, so that a home that exists
-is whole. What was fetched stays until then: an interrupted set-up goes on where it stopped.
+checked against ``engines.lock``; the home is built in a sibling folder and renamed into place, so that a home that
+exists is whole. What was fetched stays until then: an interrupted set-up goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from searchloom.errors import SearchloomError, Terminal, Transient, UsageError
-from searchloom.settings import ENGINES, HOME, EngineName, Settings
+from searchloom.settings import ENGINES, EngineName, Settings
 from searchloom.stack import engine_layout, engine_lock, jdk
 from searchloom.stack.accounts import engine_account, engine_base
 from searchloom.stack.engine_lock import Artifact
@@ -52,7 +52,7 @@ _LAYOUTS: dict[EngineName, Callable[[list[Artifact], Path, Path], None]] = {
 
 def folder(settings: Settings) -> Path:
     """Return the folder that holds the homes: below the cache, or where the engines' account can read."""
-    return engine_base(settings.cache / "engines", HOME, engine_account())
+    return engine_base(settings.cache / "engines", engine_account())
 
 
 def home(settings: Settings, engine: EngineName) -> Path:
@@ -109,8 +109,8 @@ class _Build:
             faults = self._faults(artifacts, repository, bar)
         if faults:
             raise Terminal(
-                f"{faults[0]}, unlike {engine_lock.LOCK.name}: the Maven mirror serves another file, or the line is broken; "
-                "check the mirror in ~/.m2/settings.xml and run 'make setup' again",
+                f"{faults[0]}, unlike {engine_lock.LOCK.name}: the Maven mirror serves another file, or the line "
+                "is broken; check the mirror in ~/.m2/settings.xml and run 'make setup' again",
             )
         self._lay_out(artifacts, repository, bar)
         shutil.rmtree(repository)
@@ -181,7 +181,8 @@ def resolve(engine: EngineName, repository: Path, log: Path) -> None:
         complaints = [line.removeprefix("[ERROR] ") for line in lines if line.startswith("[ERROR] ")]
         said = complaints[0] if complaints else f"exit status {answer.returncode}"
         raise Transient(
-            f"Maven could not fetch {engine}: {said} (all of it in {log}); run 'make setup' again, it goes on where it stopped"
+            f"Maven could not fetch {engine}: {said} (all of it in {log}); "
+            "run 'make setup' again, it goes on where it stopped",
         )
 
 
@@ -200,7 +201,7 @@ def _check_disk(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
         raise UsageError(
-            f"{folder} has {free / 1e9:.1f} GB free, the engines need {NEEDED_BYTES / 1e9:.0f} GB while they are set up; "
+            f"{folder} has {free / 1e9:.1f} GB free, the engines need {NEEDED_BYTES / 1e9:.0f} GB for the set-up; "
             "free some, or set SEARCHLOOM_CACHE to a folder on another disk",
         )
 

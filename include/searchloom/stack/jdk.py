@@ -36,7 +36,7 @@ class Jdk:
 
 
 def find(account: Account | None = None) -> Jdk:
-    """Return the JDK to run the engines with, one that ``account`` can read: JAVA_HOME, else the best of the usual folders.
+    """Return the JDK to run the engines with: JAVA_HOME, else the best of the usual folders that ``account`` can read.
 
     Raises ``UsageError`` with what was found, and what to install.
     """

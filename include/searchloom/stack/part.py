@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -14,40 +15,54 @@ Health = Callable[[float], bool]
 """Given when the part was started (seconds since the epoch), tell whether it is well."""
 
 
-def nothing() -> None:
-    """Prepare nothing."""
+@dataclass(frozen=True)
+class Launch:
+    """What to run: the command, its whole environment, the folder it runs in, the account to switch to."""
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    folder: Path
+    account: Account | None = None
 
 
 @dataclass(frozen=True)
 class Part:
     """One long-running process of the local stack.
 
-    ``port`` is the one that ``health`` asks, if the part has one of its own: the process that listens there must be
-    this part's. ``prepare`` runs before every start. ``patience`` and ``grace`` are seconds: to become healthy, and to stop.
+    ``port`` is the one that ``health`` asks, if the part has its own; who listens there must belong to it.
+    ``port`` is the one that ``health`` asks, if the part has its own; who listens there must belong to the part.
+    ``patience`` and ``grace`` are seconds: to become healthy, and to stop.
     """
 
     name: str
     version: str
     url: str
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    folder: Path
+    launch: Callable[[], Launch]
     health: Health
     port: int | None = None
-    account: Account | None = None
-    prepare: Callable[[], None] = nothing
-    needs: frozenset[str] = frozenset()
-    patience: float = 180.0
+    patience: float = 240.0
     grace: float = 20.0
+
+
+def get(url: str) -> httpx.Response | None:
+    """GET a part's own page; None while nobody answers there."""
+    try:
+        return httpx.get(url, timeout=5.0, trust_env=False)
+    except httpx.TransportError:
+        return None
 
 
 def answers(url: str) -> Health:
     """Return a check that is well as soon as a GET of ``url`` answers 200."""
 
     def check(_started: float) -> bool:
-        try:
-            return httpx.get(url, timeout=5.0, trust_env=False).status_code == httpx.codes.OK
-        except httpx.TransportError:
-            return False
+        response = get(url)
+        return response is not None and response.status_code == httpx.codes.OK
 
     return check
+
+
+def port_of(url: str) -> int:
+    """Return the port that a URL names."""
+    parts = urlsplit(url)
+    return parts.port or (443 if parts.scheme == "https" else 80)

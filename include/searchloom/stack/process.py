@@ -1,8 +1,8 @@
 """Start a part detached, find it again, and stop all of it.
 
-A part leads a session of its own. Its record (``run/NAME.json``) holds the leader's pid and when that process started, so
-that a pid which the system has given to somebody else is never mistaken for it. What belongs to a part: every process of
-its session, and every process that inherited its mark in the environment (a child may start a session of its own).
+A part leads a session of its own. Its record (``run/NAME.json``) holds the leader's pid and when that process started,
+so that a pid which the system has given to somebody else is never mistaken for it. What belongs to a part: every
+process of its session, and every process that inherited its mark in the environment (a child may start a session too).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from searchloom.errors import Terminal
-from searchloom.stack.part import Part
+from searchloom.stack.part import Launch
 
 logger = logging.getLogger(__name__)
 
@@ -86,24 +86,23 @@ class Keeper:
                         return process
         return None
 
-    def start(self, part: Part) -> Record:
+    def start(self, name: str, launch: Launch) -> Record:
         """Start a part in a session of its own and note it; returns at once.
 
         Raises ``Terminal`` when the program cannot be started at all.
         """
         self._run.mkdir(parents=True, exist_ok=True)
         self._logs.mkdir(parents=True, exist_ok=True)
-        log = self.log(part.name)
+        log = self.log(name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        environment = {**part.environment, MARK: f"{self._mark}:{part.name}"}
-        account = part.account
+        account = launch.account
         with log.open("ab") as output:
             try:
                 child = subprocess.Popen(
-                    part.command,
-                    cwd=part.folder,
-                    env=environment,
+                    launch.command,
+                    cwd=launch.folder,
+                    env={**launch.environment, MARK: f"{self._mark}:{name}"},
                     stdin=subprocess.DEVNULL,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -114,18 +113,17 @@ class Keeper:
                     umask=0o077,
                 )
             except OSError as error:
-                raise Terminal(f"cannot start {part.name} ({part.command[0]}): {error.strerror or error}") from error
+                raise Terminal(f"cannot start {name} ({launch.command[0]}): {error.strerror or error}") from error
         record = Record(child.pid, psutil.Process(child.pid).create_time())
         text = json.dumps({"pid": record.pid, "started": record.started})
-        path = self._record_path(part.name)
+        path = self._record_path(name)
         path.with_suffix(".new").write_text(text, encoding="utf-8")
         path.with_suffix(".new").replace(path)
-        # The child outlives us on purpose; tell subprocess not to warn about it.
-        child.returncode = 0
+        child.returncode = 0  # it outlives us on purpose: keep subprocess from warning about it
         return record
 
     def stop(self, name: str, grace: float) -> int:
-        """Stop everything that belongs to a part: SIGTERM, after ``grace`` seconds SIGKILL; returns how many there were.
+        """Stop all that belongs to a part: SIGTERM, after ``grace`` seconds SIGKILL. Returns how many there were.
 
         Raises ``Terminal`` when something is left even so.
         """
@@ -149,7 +147,7 @@ class Keeper:
             if time.monotonic() > deadline:
                 pids = ", ".join(str(process.pid) for process in left)
                 raise Terminal(
-                    f"{name} does not stop: process {pids} survived SIGKILL; look at it with 'ps', then try again"
+                    f"{name} does not stop: process {pids} survived SIGKILL; look at it with 'ps' and try again"
                 )
             time.sleep(POLL)
 

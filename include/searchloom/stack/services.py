@@ -1,0 +1,71 @@
+"""The parts that are Python programs of this project: the local cloud, the embedding service, the query service."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+
+from searchloom.settings import HOME, Settings
+from searchloom.stack.part import Launch, Part, answers, port_of
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the environment of a Python part: the caller's, and where this stack's settings are."""
+    return {
+        **os.environ,
+        "SEARCHLOOM_PROFILE": settings.profile,
+        "SEARCHLOOM_STATE": str(settings.state.resolve()),
+        "SEARCHLOOM_CACHE": str(settings.cache.resolve()),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def localcloud(settings: Settings) -> Part:
+    """Describe the local cloud, which serves OSS at ``settings.oss.endpoint``."""
+    url = settings.oss.endpoint
+
+    def launch() -> Launch:
+        folder = settings.state.resolve() / "localcloud"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        secret = settings.oss.access_key_secret.get_secret_value()
+        command = [
+            sys.executable, "-m", "localcloud", "--port", str(port_of(url)), "--state", str(folder),
+            "--access-key-id", settings.oss.access_key_id,
+        ]  # fmt: skip
+        # The secret travels in the environment: a command line can be read by everyone.
+        return Launch(tuple(command), environment(settings) | {"LOCALCLOUD_ACCESS_KEY_SECRET": secret}, HOME)
+
+    return _service("localcloud", url, f"{url}/_health", launch)
+
+
+def embedding(settings: Settings) -> Part:
+    """Describe the embedding service at ``settings.embedding.url``."""
+    url = settings.embedding.url
+
+    def launch() -> Launch:
+        return Launch((sys.executable, "-m", "searchloom.inference"), environment(settings), HOME)
+
+    return _service("embedding", url, f"{url}/health", launch)
+
+
+def query(settings: Settings) -> Part:
+    """Describe the query service at ``settings.query.url``."""
+    url = settings.query.url
+
+    def launch() -> Launch:
+        return Launch((sys.executable, "-m", "searchloom.query"), environment(settings), HOME)
+
+    return _service("query", url, f"{url}/healthz", launch)
+
+
+def _service(name: str, url: str, health_url: str, launch: Callable[[], Launch]) -> Part:
+    return Part(
+        name=name,
+        version=version("searchloom"),
+        url=url,
+        launch=launch,
+        health=answers(health_url),
+        port=port_of(url),
+    )

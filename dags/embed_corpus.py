@@ -46,8 +46,8 @@ log = logging.getLogger(__name__)
 def embed_corpus() -> None:
     """Define the DAG."""
 
-    @task(multiple_outputs=True)
-    def plan(*, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+    @task
+    def plan(*, params: dict[str, Any], dag_run: Any, ti: Any) -> list[int]:
         """Choose the model and list the texts that have no vector of it; the groups of them are mapped over."""
         from alibaba_ai.hooks.oss import OssHook
         from search_engines.hooks.loader import loader_of
@@ -71,14 +71,15 @@ def embed_corpus() -> None:
                 model=card,
                 group_size=configuration.embedding.group_size,
             )
-        return {**planned, "key": key, "version": card.version, "group": list(range(planned["groups"]))}
+        ti.xcom_push("plan", {**planned, "key": key, "version": card.version})
+        return list(range(planned["groups"]))
 
     @task(
         map_index_template="{{ outcome | default('group ' ~ (ti.map_index + 1)) }}",
         max_active_tis_per_dag=settings.load().airflow.embed_tasks,
         execution_timeout=timedelta(hours=6),
     )
-    def embed(plan: str, version: str, group: int, **context: Any) -> dict[str, Any]:
+    def embed(plan: dict[str, Any], group: int, **context: Any) -> dict[str, Any]:
         """Embed one group of texts."""
         from searchloom.embedding.encoder import Encoder
 
@@ -87,22 +88,22 @@ def embed_corpus() -> None:
 
         oss = OssHook().get_conn()
         configuration = settings.load()
-        folder = model.fetch(oss, version, configuration.cache)
+        folder = model.fetch(oss, plan["version"], configuration.cache)
         encoder = Encoder(folder, configuration.embedding.threads)
-        counts = shards.embed_group(oss, plan=plan, group=group, encoder=encoder)
+        counts = shards.embed_group(oss, plan=plan["plan"], group=group, encoder=encoder)
         context["outcome"] = f"group {group + 1}: " + ", ".join(f"{n} {what}" for what, n in counts.items())
         return counts
 
     @task(trigger_rule="none_failed", outlets=[VECTORS])
-    def announce(key: str, version: str, *, outlet_events: Any) -> None:
+    def announce(plan: dict[str, Any], *, outlet_events: Any) -> None:
         """Tell `load_search` that the vectors are there."""
         event = outlet_events[VECTORS]
-        event.extra = {"key": key, "version": version}
-        event.add_partitions(key)
+        event.extra = plan
+        event.add_partitions(plan["key"])
 
-    planned = plan()
-    embedded = embed.partial(plan=planned["plan"], version=planned["version"]).expand(group=planned["group"])
-    embedded >> announce(planned["key"], planned["version"])
+    groups = plan()
+    planned = groups["plan"]
+    embed.partial(plan=planned).expand(group=groups) >> announce(planned)
 
 
 embed_corpus()

@@ -52,8 +52,8 @@ log = logging.getLogger(__name__)
 def ingest_corpus() -> None:
     """Define the DAG."""
 
-    @task(multiple_outputs=True)
-    def plan(*, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+    @task
+    def plan(*, params: dict[str, Any], dag_run: Any, ti: Any) -> list[int]:
         """List the corpus and write down what has to be done; the batches of it are mapped over."""
         from alibaba_ai.hooks.oss import OssHook
         from searchloom import settings
@@ -74,26 +74,27 @@ def ingest_corpus() -> None:
                 reprocess=params["reprocess"],
                 settings=configuration,
             )
-        return {**planned, "batch": list(range(planned["batches"]))}
+        ti.xcom_push("plan", planned)
+        return list(range(planned["batches"]))
 
     @task(map_index_template="{{ outcome | default('batch ' ~ (ti.map_index + 1)) }}")
-    def parse(plan: str, batch: int, **context: Any) -> dict[str, Any]:
+    def parse(plan: dict[str, Any], batch: int, **context: Any) -> dict[str, Any]:
         """Parse and chunk one batch of files."""
         from alibaba_ai.hooks.oss import OssHook
         from searchloom import settings
         from searchloom.corpus import ingest
 
-        counts = ingest.parse_batch(OssHook().get_conn(), plan=plan, batch=batch, settings=settings.load())
+        counts = ingest.parse_batch(OssHook().get_conn(), plan=plan["plan"], batch=batch, settings=settings.load())
         context["outcome"] = f"batch {batch + 1}: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n)
         return counts
 
     @task(trigger_rule="none_failed")
-    def commit(plan: str) -> dict[str, Any]:
+    def commit(plan: dict[str, Any]) -> dict[str, Any]:
         """Commit what was parsed to the manifest, whole or not at all."""
         from alibaba_ai.hooks.oss import OssHook
         from searchloom.corpus import ingest
 
-        return ingest.commit(OssHook().get_conn(), plan=plan)
+        return ingest.commit(OssHook().get_conn(), plan=plan["plan"])
 
     @task(trigger_rule="none_failed", outlets=[CHUNKS])
     def announce(committed: dict[str, Any], *, outlet_events: Any) -> None:
@@ -111,9 +112,10 @@ def ingest_corpus() -> None:
         event.extra = committed
         event.add_partitions(keys.composite(corpus, partition))
 
-    planned = plan()
-    parsed = parse.partial(plan=planned["plan"]).expand(batch=planned["batch"])
-    committed = commit(planned["plan"])
+    batches = plan()
+    planned = batches["plan"]
+    parsed = parse.partial(plan=planned).expand(batch=batches)
+    committed = commit(planned)
     parsed >> committed
     announce(committed)
 

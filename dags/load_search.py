@@ -23,7 +23,7 @@ from typing import Any
 from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
 
 from searchloom.orchestration import keys
-from searchloom.settings import EngineName
+from searchloom.settings import ENGINES, EngineName
 from searchloom_dags.assets import SEARCH_INDEX, VECTORS
 from searchloom_dags.oncall import default_args, log_group
 
@@ -64,7 +64,7 @@ def load_search() -> None:
             with closing(loader_of(engine)) as loader:
                 if live.ensure_index(loader, index, corpus=corpus, card=card):
                     log.info("%s: created index %s (%d dimensions)", engine, index, card.dims)
-        return {"key": key, "corpus": corpus, "version": card.version, "indices": indices, "engine": list(indices)}
+        return {"key": key, "corpus": corpus, "version": card.version, "indices": indices}
 
     @task(
         map_index_template="{{ outcome | default(task.op_kwargs['engine'] | string) }}",
@@ -92,7 +92,7 @@ def load_search() -> None:
 
     prepared = prepare()
     what = {name: prepared[name] for name in ("corpus", "version", "indices")}
-    loaded = load.partial(**what).expand(engine=prepared["engine"])
+    loaded = load.partial(**what).expand(engine=list(ENGINES))
     loaded >> publish(prepared["key"], **what)
 
 

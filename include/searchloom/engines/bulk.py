@@ -32,6 +32,17 @@ class BulkLimits:
     wait_max_s: float = 20.0
     timeout_s: float = 300.0
 
+    def retries(self) -> Iterable[stamina.Attempt]:
+        """Attempts with growing, jittered pauses, for as long as what goes wrong is transient."""
+        return stamina.retry_context(
+            on=Transient,
+            attempts=self.attempts,
+            timeout=self.timeout_s,
+            wait_initial=self.wait_initial_s,
+            wait_max=self.wait_max_s,
+            wait_jitter=self.wait_initial_s,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class _Line:
@@ -78,21 +89,14 @@ def _write_batch(send: Send, batch: list[_Line], limits: BulkLimits) -> list[Out
     """Send a batch until every write has its outcome."""
     outcomes: list[Outcome] = []
     pending = batch
-    for attempt in stamina.retry_context(
-        on=Transient,
-        attempts=limits.attempts,
-        timeout=limits.timeout_s,
-        wait_initial=limits.wait_initial_s,
-        wait_max=limits.wait_max_s,
-        wait_jitter=limits.wait_initial_s,
-    ):
+    for attempt in limits.retries():
         with attempt:
             done, pending = _send_once(send, pending)
             outcomes += done
             if pending:
                 raise ServiceUnavailable(
-                    f"a busy engine turned {len(pending)} of {len(batch)} writes away {attempt.num} times; run the load "
-                    "again when it has recovered, it goes on where it stopped"
+                    f"a busy engine turned {len(pending)} of {len(batch)} writes away {attempt.num} times; "
+                    "run the load again when it has recovered, it goes on where it stopped"
                 )
     return outcomes
 

@@ -13,13 +13,16 @@ from searchloom.settings import EngineName, Settings
 _DIALECTS: dict[EngineName, Dialect] = {"opensearch": OpenSearchDialect(), "elasticsearch": ElasticsearchDialect()}
 
 
+def dialect(name: EngineName) -> Dialect:
+    """Return the dialect of an engine."""
+    return _DIALECTS[name]
+
+
 def loader(settings: Settings, name: EngineName) -> Loader:
     """Connect the writing side of an engine; nothing is sent yet. Close it after use."""
-    dialect = _DIALECTS[name]
-    return EngineLoader(dialect, dialect.connect(settings.engine(name)))
+    return EngineLoader(dialect(name), dialect(name).connect(settings.engine(name)))
 
 
 def searcher(settings: Settings, name: EngineName) -> Searcher:
     """Connect the reading side of an engine; the first search opens the connection. Close it after use."""
-    dialect = _DIALECTS[name]
-    return EngineSearcher(dialect, dialect.connect_async(settings.engine(name)))
+    return EngineSearcher(dialect(name), dialect(name).connect_async(settings.engine(name)))

@@ -32,7 +32,7 @@ class EngineLoader:
         """Create an empty index for a generation; nothing happens if it is there for the same corpus and model."""
         if not self._same_generation(index, meta):
             try:
-                self._wire.call("PUT", _path(index), index_body(self._dialect, meta))
+                self._call("PUT", _path(index), index_body(self._dialect, meta))
             except ServiceRefused:
                 # Somebody else may have created it in between: then its meta decides, not who was first.
                 if not self._same_generation(index, meta):
@@ -51,14 +51,14 @@ class EngineLoader:
     def drop(self, index: str) -> None:
         """Delete an index, if it is there."""
         try:
-            self._wire.call("DELETE", _path(index))
+            self._call("DELETE", _path(index))
         except ServiceNotFound:
             return
 
     def meta(self, index: str) -> GenerationMeta | None:
         """What the index says of itself; None where there is no such index."""
         try:
-            answer = self._wire.call("GET", _path(index, "_mapping"))
+            answer = self._call("GET", _path(index, "_mapping"))
         except ServiceNotFound:
             return None
         return meta_of(index, next(iter(answer.values()))["mappings"])
@@ -68,7 +68,7 @@ class EngineLoader:
         there = self.meta(index)
         if there is None:
             raise Terminal(f"there is no index {index!r} in {self.name}; create the generation first")
-        self._wire.call("PUT", _path(index, "_mapping"), {"_meta": meta_body(replace(there, loaded_seq=seq))})
+        self._call("PUT", _path(index, "_mapping"), {"_meta": meta_body(replace(there, loaded_seq=seq))})
 
     def write(self, index: str, writes: Iterable[Write]) -> Iterator[Outcome]:
         """Write and delete in bulk; one outcome a write, in any order. Transient refusals are retried first."""
@@ -78,22 +78,25 @@ class EngineLoader:
             items: list[dict[str, Any]] = answer["items"]
             return items
 
-        return write_all(send, writes, self._limits)
+        if self.meta(index) is None:
+            # Both engines would make the index up on the spot, with fields of their own guessing.
+            raise ServiceNotFound(f"there is no index {index!r} in {self.name}; create the generation first")
+        yield from write_all(send, writes, self._limits)
 
     def refresh(self, index: str) -> None:
         """Make everything written visible to searches."""
-        self._wire.call("POST", _path(index, "_refresh"))
+        self._call("POST", _path(index, "_refresh"))
 
     def count(self, index: str) -> int:
         """Number of chunks in the index, as of the last refresh."""
-        return int(self._wire.call("GET", _path(index, "_count"))["count"])
+        return int(self._call("GET", _path(index, "_count"))["count"])
 
     def versions(self, index: str, chunk_ids: Sequence[str]) -> dict[str, int]:
         """External version (``seq``) of each of these chunks that is there, refreshed or not."""
         found: dict[str, int] = {}
         for start in range(0, len(chunk_ids), _IDS_PER_REQUEST):
             ids = list(chunk_ids[start : start + _IDS_PER_REQUEST])
-            answer = self._wire.call("POST", _path(index, "_mget"), {"ids": ids}, params={"_source": "false"})
+            answer = self._call("POST", _path(index, "_mget"), {"ids": ids}, _source="false")
             found.update({doc["_id"]: int(doc["_version"]) for doc in answer["docs"] if doc.get("found")})
         return found
 
@@ -103,7 +106,7 @@ class EngineLoader:
         if index is not None:
             actions.append({"add": {"index": index, "alias": alias}})
         if actions:
-            self._wire.call("POST", "/_aliases", {"actions": actions})
+            self._call("POST", "/_aliases", {"actions": actions})
 
     def alias_target(self, alias: str) -> str | None:
         """The index behind an alias; None where there is none."""
@@ -115,9 +118,16 @@ class EngineLoader:
 
     def _behind(self, alias: str) -> list[str]:
         try:
-            return sorted(self._wire.call("GET", f"/_alias/{quote(alias, safe='')}"))
+            return sorted(self._call("GET", f"/_alias/{quote(alias, safe='')}"))
         except ServiceNotFound:
             return []
+
+    def _call(self, method: str, path: str, body: dict[str, Any] | None = None, **params: str) -> Any:
+        """Send one request; all of them may be repeated, so a busy or restarting engine is waited for."""
+        for attempt in self._limits.retries():
+            with attempt:
+                return self._wire.call(method, path, body, params=params)
+        raise AssertionError("a retry context returns or raises")
 
     def close(self) -> None:
         """Let go of the connections."""

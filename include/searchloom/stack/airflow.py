@@ -113,8 +113,10 @@ def _environment(settings: Settings) -> dict[str, str]:
         for section, options in _configuration(settings).items()
         for key, value in options.items()
     }
+    # Another Airflow's variables in the caller's shell must not reach this one.
+    inherited = {key: value for key, value in services.environment(settings).items() if not key.startswith("AIRFLOW")}
     return {
-        **services.environment(settings),
+        **inherited,
         "AIRFLOW_HOME": str(_home(settings)),
         **configuration,
         **_connections(settings),

@@ -29,7 +29,6 @@ class Launch:
 class Part:
     """One long-running process of the local stack.
 
-    ``port`` is the one that ``health`` asks, if the part has its own; who listens there must belong to it.
     ``port`` is the one that ``health`` asks, if the part has its own; who listens there must belong to the part.
     ``patience`` and ``grace`` are seconds: to become healthy, and to stop.
     """

@@ -53,7 +53,9 @@ class Airflow(BaseModel):
     password: SecretStr = SecretStr("")
     parallelism: int = Field(default=4, ge=1, description="task processes at a time in the local stack")
     retry_delay_s: float = Field(default=10, ge=0, description="before a task's first retry; doubles with each")
-    embed_tasks: int = Field(default=1, ge=1, description="embedding tasks at a time; one takes all cores of its machine")
+    embed_tasks: int = Field(
+        default=1, ge=1, description="embedding tasks at a time; one takes all cores of its machine"
+    )
 
 
 class Embedding(BaseModel):

@@ -1,4 +1,4 @@
-"""The embedding service over HTTP: ``POST /predictions/custom_emb``, the path of EAS and TorchServe, and ``GET /health``.
+"""The embedding service over HTTP: ``POST /predictions/custom_emb``, as on EAS and TorchServe, and ``GET /health``.
 
 FastAPI on granian in one process, not LitServe 0.2.19, which was tried first: it runs a manager, an API process and a
 worker beside its parent; SIGTERM to the parent leaves them running with the port taken; one request that is refused in

@@ -1,0 +1,99 @@
+"""A small client of the query API, for the command line and the evaluation."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+import requests
+
+from searchloom.errors import ServiceRefused, ServiceUnavailable, UsageError
+from searchloom.query.schemas import Mode
+from searchloom.settings import EngineName
+
+TIMEOUT_S = 30.0
+
+
+class SearchClient:
+    """Asks one query service, over connections that stay open. Not to be shared between threads."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy of the environment has nothing to do with our own service
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
+    def search(
+        self,
+        query: str,
+        *,
+        corpus: str = "default",
+        mode: Mode = "hybrid",
+        engine: EngineName | None = None,
+        k: int = 10,
+        offset: int = 0,
+        explain: bool = False,
+    ) -> dict[str, Any]:
+        """Return the answer of ``POST /v1/search`` as it came.
+
+        Raises ``UsageError`` for a request that is wrong, ``ServiceRefused`` for a token that does not hold, and
+        ``ServiceUnavailable`` when the service, or everything behind it, is down.
+        """
+        body = {
+            "query": query,
+            "corpus": corpus,
+            "mode": mode,
+            "engine": engine,
+            "k": k,
+            "offset": offset,
+            "explain": explain,
+        }
+        return self._answer("POST", "/v1/search", body)
+
+    def corpora(self) -> list[dict[str, Any]]:
+        """Return the corpora that have a live release."""
+        found: list[dict[str, Any]] = self._answer("GET", "/v1/corpora")["corpora"]
+        return found
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        try:
+            response = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
+        except requests.RequestException as error:
+            raise ServiceUnavailable(
+                f"the query service does not answer at {self._url}; start it with `searchloom up`"
+            ) from error
+        answer = _json(response)
+        if response.ok:
+            return answer
+        raise _failure(response.status_code, answer, self._url)
+
+
+def _json(response: requests.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except requests.JSONDecodeError:
+        answer = None
+    return answer if isinstance(answer, dict) else {}
+
+
+def _failure(status: int, answer: dict[str, Any], url: str) -> Exception:
+    error = answer.get("error", {})
+    message = error.get("message") or f"the query service answered {status} without a reason"
+    if status in {404, 413, 422} and error:
+        return UsageError(message)
+    facts = {"code": error.get("code", str(status)), "request_id": error.get("request_id", ""), "endpoint": url}
+    if status < 500:
+        return ServiceRefused(message, **facts)
+    return ServiceUnavailable(message, **facts)

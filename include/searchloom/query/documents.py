@@ -1,0 +1,69 @@
+"""From the chunks that an engine found to the documents that a page of the answer shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from searchloom.engines.fusion import Ranked, fuse
+from searchloom.engines.interface import Hit
+from searchloom.engines.rank import best_chunks
+from searchloom.query import language
+from searchloom.query.schemas import Explain, PartScore, Result, SearchRequest
+from searchloom.release.document import Fusion
+
+
+def results(request: SearchRequest, fusion: Fusion, lexical: Sequence[Hit], nearest: Sequence[Hit]) -> list[Result]:
+    """Rank the documents of all candidates, then cut out the page that was asked for.
+
+    In hybrid mode the score is the fused one; with one retriever alone it is that retriever's own.
+    """
+    page = slice(request.offset, request.offset + request.k)
+    if request.mode == "hybrid":
+        ranked = fuse(lexical, nearest, fusion, language=language.of_query(request.query))[page]
+    else:
+        ranked = _alone(request, lexical or nearest)[page]
+    if not request.explain:
+        return [_result(one, None) for one in ranked]
+    by_words, by_meaning = _scores(lexical), _scores(nearest)
+    return [_result(one, Explain(bm25=by_words.get(one.doc_id), vector=by_meaning.get(one.doc_id))) for one in ranked]
+
+
+def _alone(request: SearchRequest, hits: Sequence[Hit]) -> list[Ranked]:
+    by_words = request.mode == "bm25"
+    return [
+        Ranked(hit.doc_id, hit.score, hit, hit.score if by_words else None, None if by_words else hit.score)
+        for hit in best_chunks(hits)
+    ]
+
+
+def _scores(hits: Sequence[Hit]) -> dict[str, PartScore]:
+    """Score and place of every candidate document of one retriever."""
+    ranked = best_chunks(hits)
+    if not ranked:
+        return {}
+    high, low = ranked[0].score, ranked[-1].score
+    return {
+        hit.doc_id: PartScore(
+            score=round(hit.score, 6),
+            rank=place,
+            normalised=round((hit.score - low) / (high - low), 6) if high > low else 1.0,
+        )
+        for place, hit in enumerate(ranked, start=1)
+    }
+
+
+def _result(document: Ranked, explain: Explain | None) -> Result:
+    source = document.hit.source
+    return Result(
+        doc_id=document.doc_id,
+        source_id=source["source_id"],
+        key=source["key"],
+        title=source["title"],
+        section=source["section"],
+        language=source["language"],
+        score=round(document.score, 6),
+        passage=document.hit.highlight,
+        chunk_id=document.hit.chunk_id,
+        ordinal=source["ordinal"],
+        explain=explain,
+    )

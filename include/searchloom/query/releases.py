@@ -1,0 +1,88 @@
+"""Which release of each corpus is live: read from the object store in the background, never while somebody waits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from pydantic import ValidationError
+
+from searchloom.cloud.oss import Oss
+from searchloom.errors import NotFound, SearchloomError, ServiceUnavailable
+from searchloom.release.document import Release, release_key
+
+log = logging.getLogger(__name__)
+
+REFRESH_S = 2.0
+_PREFIX, _POINTER = "releases/", "/CURRENT"
+
+
+class Releases:
+    """The live release of every corpus. An object store that has vanished leaves the last known ones in force."""
+
+    def __init__(self, oss: Oss, *, refresh_s: float = REFRESH_S) -> None:
+        self._oss = oss
+        self._refresh_s = refresh_s
+        self._live: dict[str, Release] = {}
+        self._etags: dict[str, str] = {}
+        self._read = False
+        self._failing = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="releases", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow the object store."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; a call to the store that is under way is not waited for."""
+        self._stop.set()
+
+    @property
+    def known(self) -> dict[str, Release] | None:
+        """Corpus -> live release; None until the object store was read once."""
+        return self._live if self._read else None
+
+    def live(self, corpus: str) -> Release:
+        """Return the live release of a corpus.
+
+        Raises ``NotFound`` naming the corpora there are, and ``ServiceUnavailable`` before the first read.
+        """
+        release = self._live.get(corpus)
+        if release is not None:
+            return release
+        if not self._read:
+            raise ServiceUnavailable("the releases have not been read from the object store yet; try again in a moment")
+        have = ", ".join(sorted(self._live)) or "none yet; run the DAG ingest_corpus first"
+        raise NotFound(f"there is no corpus {corpus!r} to search; there are: {have}")
+
+    def refresh(self) -> None:
+        """Read what has changed; raises what the store raises, with everything known left in place."""
+        pointers = {
+            entry.key.removeprefix(_PREFIX).removesuffix(_POINTER): entry
+            for entry in self._oss.list(_PREFIX)
+            if entry.key.endswith(_POINTER)
+        }
+        live = {corpus: release for corpus, release in self._live.items() if corpus in pointers}
+        for corpus, entry in pointers.items():
+            if corpus in live and self._etags.get(corpus) == entry.etag:
+                continue
+            number = int(self._oss.get_json(entry.key)["release"])
+            live[corpus] = Release.model_validate_json(self._oss.get(release_key(corpus, number)))
+            self._etags[corpus] = entry.etag
+            log.info("corpus %s is now served from release %d", corpus, number)
+        self._live, self._read = live, True
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.refresh()
+            except (SearchloomError, ValidationError, ValueError, KeyError, TypeError) as error:
+                if not self._failing:  # once, not every two seconds
+                    log.warning("the releases cannot be read (%s); the last known ones stay in force", error)
+                self._failing = True
+            else:
+                if self._failing:
+                    log.info("the releases can be read again")
+                self._failing = False
+            self._stop.wait(self._refresh_s)

@@ -1,0 +1,163 @@
+"""What the API takes and gives."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+
+from searchloom.settings import EngineName
+
+Mode = Literal["bm25", "vector", "hybrid"]
+
+MAX_QUERY = 2000
+MAX_K = 100
+
+CORPUS_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+
+_EXAMPLE_RESULT: dict[str, JsonValue] = {
+    "doc_id": "5f0c1a0d9f3b4c8e8a6e0a4f2f7b9c11",
+    "source_id": "pandas/DataFrame.merge.md",
+    "key": "pandas/DataFrame.merge.md",
+    "title": "pandas.DataFrame.merge",
+    "section": "Parameters",
+    "language": "en",
+    "score": 0.97,
+    "passage": "<em>Merge</em> DataFrame or named Series objects with a database-style <em>join</em>.",
+    "chunk_id": "0b1e6a1f7a5d4a0a9df2f61f3f1f6f3c",
+    "ordinal": 0,
+    "explain": {
+        "bm25": {"score": 12.4, "rank": 1, "normalised": 1.0},
+        "vector": {"score": 0.62, "rank": 2, "normalised": 0.94},
+    },
+}
+
+
+class SearchRequest(BaseModel):
+    """A search. Whose documents may be found is in the token, never here."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={"examples": [{"query": "join two tables on a key", "mode": "hybrid", "k": 10}]},
+    )
+
+    query: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY),
+        Field(description="what is looked for, in words", examples=["join two tables on a key"]),
+    ]
+    corpus: Annotated[str, Field(pattern=CORPUS_NAME, description="one of GET /v1/corpora")] = "default"
+    mode: Annotated[Mode, Field(description="words, meaning, or both")] = "hybrid"
+    engine: Annotated[EngineName | None, Field(description="which engine is asked first; null: the service's own")] = (
+        None
+    )
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="documents to return")] = 10
+    offset: Annotated[int, Field(ge=0, le=900, description="documents to pass over: k, 2k, ... for further pages")] = 0
+    explain: Annotated[bool, Field(description="add each part's score to the results, and the timings")] = False
+
+
+class PartScore(BaseModel):
+    """What one retriever said of a result's best chunk."""
+
+    score: float = Field(description="BM25, or the cosine of the vectors")
+    rank: int = Field(ge=1, description="place among the documents that this retriever found")
+    normalised: float = Field(ge=0, le=1, description="0 for the last of its candidates, 1 for the best")
+
+
+class Explain(BaseModel):
+    """Why a result stands where it does; null for a retriever that did not find it."""
+
+    bm25: PartScore | None = None
+    vector: PartScore | None = None
+
+
+class Result(BaseModel):
+    """One document, shown by its best chunk."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE_RESULT]})
+
+    doc_id: str
+    source_id: str = Field(description="the id that the document came with")
+    key: str = Field(description="of the object that holds it, below the corpus")
+    title: str
+    section: str
+    language: str
+    score: float
+    passage: str = Field(description="HTML: escaped text with the matching words in <em>")
+    chunk_id: str
+    ordinal: int = Field(description="which chunk of the document, from 0")
+    explain: Explain | None = None
+
+
+class SearchAnswer(BaseModel):
+    """The documents found, best first."""
+
+    query: str
+    corpus: str
+    release: int
+    engine: EngineName = Field(description="which engine served")
+    mode: Mode
+    took_ms: float
+    degraded: list[str] = Field(description='parts left out because they were down or late: "vector", or an engine')
+    results: list[Result]
+    timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
+
+
+class CorpusInfo(BaseModel):
+    """A corpus that can be searched, and its live release."""
+
+    corpus: str
+    release: int
+    embedding: str
+    created: datetime
+
+
+class Corpora(BaseModel):
+    """All corpora with a release."""
+
+    corpora: list[CorpusInfo]
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Readiness(BaseModel):
+    """Whether the service can serve, and the parts it stands on."""
+
+    ready: bool
+    engines: dict[EngineName, bool]
+    embedding: bool
+    releases: int | None = Field(description="corpora with a release; null until the object store was read once")
+
+
+class ErrorDetail(BaseModel):
+    """What went wrong, in one sentence."""
+
+    code: str
+    message: str
+    request_id: str
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer that is not a success."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "error": {
+                        "code": "unauthorized",
+                        "message": "the token has expired; ask for a new one",
+                        "request_id": "6f1d",
+                    }
+                }
+            ]
+        }
+    )
+
+    error: ErrorDetail

@@ -1,0 +1,65 @@
+"""The lexical and the vector ranking become one: the same code for both engines.
+
+Documents are fused, not chunks: a document may be found by one chunk in one list and by another in the other. What
+comes out depends on the two lists alone, so ask for a fixed number of candidates and cut the page off afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from searchloom.engines.interface import Hit
+from searchloom.engines.rank import best_chunks
+from searchloom.release.document import Fusion
+
+RRF_K = 60
+"""The constant of reciprocal rank fusion, as in the paper (Cormack et al., 2009)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One document of the fused ranking.
+
+    ``score`` is in [0, 1] for ``minmax``. ``bm25`` and ``vector`` are the engine's scores (a BM25 sum, a cosine) of
+    the document's best chunk in each list; None where the list does not hold it.
+    """
+
+    doc_id: str
+    score: float
+    hit: Hit
+    bm25: float | None
+    vector: float | None
+
+
+def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language: str = "") -> list[Ranked]:
+    """Fuse two lists of chunks into one ranking of documents, best first; either list may be empty.
+
+    ``hit`` is the lexical one where there is one, because its passage shows the query's words.
+    """
+    lexical = {hit.doc_id: hit for hit in best_chunks(bm25)}
+    nearest = {hit.doc_id: hit for hit in best_chunks(vector)}
+    weight = fusion.weight(language)
+    parts = [(1 - weight, _scaled(lexical, fusion)), (weight, _scaled(nearest, fusion))]
+    ranked = [
+        Ranked(
+            doc_id=doc_id,
+            score=sum(share * scores.get(doc_id, 0.0) for share, scores in parts),
+            hit=lexical.get(doc_id) or nearest[doc_id],
+            bm25=lexical[doc_id].score if doc_id in lexical else None,
+            vector=nearest[doc_id].score if doc_id in nearest else None,
+        )
+        for doc_id in lexical | nearest
+    ]
+    return sorted(ranked, key=lambda entry: (-entry.score, entry.doc_id))
+
+
+def _scaled(hits: dict[str, Hit], fusion: Fusion) -> dict[str, float]:
+    """Bring one list's scores to the scale they are added on; a document that is not in it counts as 0."""
+    if fusion.method == "rrf":
+        return {doc_id: 1 / (RRF_K + rank) for rank, doc_id in enumerate(hits, start=1)}
+    scores = [hit.score for hit in hits.values()]
+    low, high = min(scores, default=0.0), max(scores, default=0.0)
+    if high == low:
+        return dict.fromkeys(hits, 1.0)
+    return {doc_id: (hit.score - low) / (high - low) for doc_id, hit in hits.items()}

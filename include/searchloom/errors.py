@@ -61,4 +61,22 @@ class ServiceConflict(ServiceError, Conflict):
 
 
 class ServiceUnavailable(ServiceError, Transient):
-    """The service is throttling, overloaded, restarting or unreachable (429, 5xx, no connection)."""
+    """The service is throttling, overloaded, restarting or unreachable (429, 5xx, no connection).
+
+    ``throttled``: it refused before it did anything, so that even a call that must not run twice may be repeated.
+    ``retry_after_s``: how many seconds the service asks to wait; None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        request_id: str = "",
+        endpoint: str = "",
+        throttled: bool = False,
+        retry_after_s: float | None = None,
+    ) -> None:
+        self.throttled = throttled
+        self.retry_after_s = retry_after_s
+        super().__init__(message, code=code, request_id=request_id, endpoint=endpoint)

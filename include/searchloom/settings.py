@@ -35,6 +35,56 @@ class Oss(BaseModel):
     security_token: SecretStr = SecretStr("")
 
 
+AcsService = Literal["pai_dlc", "pai_workspace", "pai_eas", "airec", "bailian", "sts"]
+
+
+class Acs(BaseModel):
+    """What the services that take ACS3 signatures share: PAI, AIRec, the RAG calls of Bailian, STS."""
+
+    region: str = "cn-hangzhou"
+    endpoint: str = Field(
+        default="http://127.0.0.1:9610", description="one address for all; empty: each service's own in the region"
+    )
+    endpoints: dict[AcsService, str] = Field(default_factory=dict, description="addresses of single services")
+    credentials: Literal["static", "ecs_role", "role_arn", "default"] = Field(
+        default="static",
+        description="the keys below (with a token: temporary ones), the RAM role of the ECS instance, "
+        "a role assumed with the keys below, or the SDK's own search",
+    )
+    access_key_id: str = ""
+    access_key_secret: SecretStr = SecretStr("")
+    security_token: SecretStr = SecretStr("")
+    role: str = Field(default="", description="name of the ECS instance's RAM role; empty: ask the instance")
+    role_arn: str = ""
+    connect_timeout_s: float = Field(default=5, gt=0)
+    read_timeout_s: float = Field(default=30, gt=0)
+
+
+class Pai(BaseModel):
+    """Where training jobs, models and services live in PAI."""
+
+    workspace_id: str = ""
+
+
+class Bailian(BaseModel):
+    """Bailian (Model Studio): DashScope's models behind an API key, and a workspace for its RAG calls."""
+
+    url: str = Field(default="http://127.0.0.1:9610", description="the cloud: https://dashscope.aliyuncs.com")
+    api_key: SecretStr = SecretStr("")
+    workspace_id: str = ""
+    embedding_model: str = "text-embedding-v4"
+    rerank_model: str = "gte-rerank-v2"
+    chat_model: str = "qwen-plus"
+    read_timeout_s: float = Field(default=60, gt=0)
+
+
+class Airec(BaseModel):
+    """The recommender's instance, and the scene that is asked where a call names none."""
+
+    instance_id: str = ""
+    scene_id: str = "searchloom"
+
+
 class Engine(BaseModel):
     """One search engine. ``heap`` counts only for the engines that ``searchloom up`` starts itself."""
 
@@ -110,6 +160,10 @@ class Settings(BaseSettings):
     state: Path = HOME / ".state"
     cache: Path = HOME / ".cache"
     oss: Oss = Oss()
+    acs: Acs = Acs()
+    pai: Pai = Pai()
+    bailian: Bailian = Bailian()
+    airec: Airec = Airec()
     opensearch: Engine = Engine(url="http://127.0.0.1:9200")
     elasticsearch: Engine = Engine(url="http://127.0.0.1:9201")
     airflow: Airflow = Airflow()

@@ -47,14 +47,14 @@ def evaluate(
         raise UsageError(f"there is no folder {str(trec_run.parent)!r} to write {trec_run.name!r} to; create it first")
     settings = configuration.load()
     collection = collections.read(Oss(settings.oss), corpus, split)
-    with _progress(as_json) as progress:
-        bar = progress.add_task("queries", total=len(collection.queries) * len(engines) * len(modes))
+    with progress(Console(stderr=True), quiet=as_json) as bar:
+        task = bar.add_task("queries", total=len(collection.queries) * len(engines) * len(modes))
         results = judge(
             collection,
             searcher(settings, corpus=corpus, tenant=tenant),
             engines=engines,
             modes=modes,
-            done=lambda: progress.advance(bar),
+            done=lambda: bar.advance(task),
         )
     rankings: dict[tuple[EngineName, Mode], Judged] = {(e, m): results[e][m] for e in engines for m in modes}
     for (name, how), judged in rankings.items():
@@ -83,6 +83,7 @@ def table(summary: dict[EngineName, dict[Any, dict[str, Any]]], *, title: str) -
     return shown
 
 
-def _progress(quiet: bool) -> Progress:
+def progress(console: Console, *, quiet: bool = False) -> Progress:
+    """A bar that counts queries."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=quiet)
+    return Progress(*columns, console=console, disable=quiet)

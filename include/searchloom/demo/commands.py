@@ -1,0 +1,145 @@
+"""``searchloom demo``: everything on one machine, from documents to a judged search page."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from searchloom import settings as configuration
+from searchloom.errors import Terminal
+from searchloom.settings import ENGINES, HOME, Settings
+
+CORPUS = "default"
+REPORT = HOME / "demo-report.json"
+
+
+def demo(
+    since: Annotated[
+        float | None, typer.Option(hidden=True, help="When the set-up began, in seconds since the epoch.")
+    ] = None,
+) -> None:
+    """Start the stack, bring in a real corpus, run every DAG on it, judge the search, and leave it serving.
+
+    The corpus is the API reference of the installed Python packages. A second demo does only what changed.
+    """
+    from searchloom.demo.report import Report, render
+
+    console = Console(highlight=False, soft_wrap=True)
+    report = Report(CORPUS)
+    if since:
+        report.seconds["set-up"] = round(time.time() - since, 1)
+    with report.part("start the stack", console):
+        settings = _start(console)
+    with report.part("collect the corpus", console):
+        _collect(settings, report, console)
+    _run_dags(settings, report, console)
+    _count(settings, report)
+    report.urls = {
+        "search page": f"{settings.query.url}/",
+        "Airflow": settings.airflow.url,
+        "sign in to Airflow": f"{settings.airflow.username} / see airflow.password in {settings.state}/endpoints.yaml",
+    }
+    console.print(f"\n[bold green]Search is up:[/] {report.urls['search page']}\n")
+    with report.part("judge the search", console):
+        _judge(settings, report, console)
+    REPORT.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
+    console.rule("[bold]report", align="left")
+    console.print(render(report))
+    console.print(f'\nThe same as JSON: {REPORT.name}. Try: .venv/bin/searchloom search "merge two tables on a key"')
+    console.print("Everything goes on serving; `make down` stops it.")
+
+
+def _start(console: Console) -> Settings:
+    from searchloom.stack import engine_homes, lifecycle
+
+    settings = configuration.load()
+    engine_homes.ensure(settings, console)
+    lifecycle.up(settings, say=lambda name, what: console.print(f"{name:<22} {what}", markup=False))
+    return configuration.load()
+
+
+def _collect(settings: Settings, report: Any, console: Console) -> None:
+    from searchloom.cloud.oss import Oss
+    from searchloom.demo import api_reference
+    from searchloom.demo.upload import upload
+
+    with console.status("reading the docstrings of the installed packages"):
+        documents = api_reference.collect()
+        oss = Oss(settings.oss)
+        oss.ensure_bucket()
+        done = upload(oss, CORPUS, documents)
+    report.documents["packages"] = len(documents)
+    report.documents["documents"] = done.documents
+    report.documents["judged queries"] = done.queries
+    console.print(
+        f"{done.documents:,} documents of {len(documents)} packages ({done.written} files uploaded, "
+        f"{done.unchanged} unchanged), {done.queries} judged queries"
+    )
+
+
+def _run_dags(settings: Settings, report: Any, console: Console) -> None:
+    from searchloom.orchestration.api import AirflowApi
+    from searchloom.orchestration.follow import follow
+    from searchloom.orchestration.progress import shown
+    from searchloom.orchestration.report import sentences, summary
+    from searchloom.orchestration.start import Order, start
+
+    api = AirflowApi(settings.airflow)
+    console.rule("[bold]run the DAGs", align="left")
+    before = time.monotonic()
+    with shown(console) as watch:
+        runs = follow(api, start(api, Order("ingest_corpus", CORPUS)), watch)
+    report.work = summary(api, runs)
+    for line in sentences(report.work):
+        console.print(line, markup=False)
+    if report.work["state"] != "success":
+        failed = next(run for run in runs if run.state == "failed")
+        raise Terminal(
+            f"{failed.dag_id} failed; its log is at {settings.airflow.url}/dags/{failed.dag_id}/runs/{failed.run_id}, "
+            f"what to do in docs/runbook.md#{failed.dag_id}"
+        )
+    spent = {run.dag_id: round(run.seconds, 1) for run in runs}
+    report.seconds |= spent
+    report.seconds["between the DAGs"] = round(max(0.0, time.monotonic() - before - sum(spent.values())), 1)
+
+
+def _count(settings: Settings, report: Any) -> None:
+    """Note what both engines hold now, asked of the engines themselves."""
+    from contextlib import closing
+
+    from searchloom.cloud.oss import Oss
+    from searchloom.engines.connect import loader
+    from searchloom.release import registry
+
+    release = registry.current(Oss(settings.oss), CORPUS)
+    if release is None:
+        raise Terminal(f"corpus {CORPUS!r} has no release; look at load_search in {settings.airflow.url}")
+    for name in ENGINES:
+        with closing(loader(settings, name)) as engine:
+            report.documents[f"chunks with vectors in {name}"] = engine.count(release.generation[name])
+    report.documents["dimensions of a vector"] = release.embedding.dims
+    report.documents["release"] = release.number
+
+
+def _judge(settings: Settings, report: Any, console: Console) -> None:
+    from searchloom.cloud.oss import Oss
+    from searchloom.evaluation import collection as collections
+    from searchloom.evaluation.commands import progress
+    from searchloom.evaluation.evaluate import MODES, evaluate
+    from searchloom.evaluation.through_api import searcher
+
+    collection = collections.read(Oss(settings.oss), CORPUS, "test")
+    with progress(console) as bar:
+        task = bar.add_task("queries", total=len(collection.queries) * len(ENGINES) * len(MODES))
+        results = evaluate(
+            collection,
+            searcher(settings, corpus=CORPUS),
+            engines=ENGINES,
+            modes=MODES,
+            done=lambda: bar.advance(task),
+        )
+    report.quality = {name: {how: judged.summary() for how, judged in by.items()} for name, by in results.items()}

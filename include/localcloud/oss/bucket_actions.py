@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,14 @@ from localcloud.oss.uploading import Threads, acl_of, storage_class_of
 
 _OWNER: xml.Content = {"ID": OWNER, "DisplayName": OWNER}
 _MAX_DELETES = 1000
+# What GetBucketStat calls the storage classes.
+_STAT_ELEMENTS = {
+    "Standard": "Standard",
+    "IA": "InfrequentAccess",
+    "Archive": "Archive",
+    "ColdArchive": "ColdArchive",
+    "DeepColdArchive": "DeepColdArchive",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class BucketActions:
             "AccessControlList": {"Grant": bucket.acl},
             "DataRedundancyType": "LRS",
             "Comment": "",
+            "ServerSideEncryptionRule": {"SSEAlgorithm": "None"},
         }
         return xml_answer("BucketInfo", {"Bucket": described})
 
@@ -107,8 +117,19 @@ class BucketActions:
 
     async def stat(self, request: OssRequest) -> Answer:
         """GetBucketStat."""
-        objects, size, uploads = await self.threads.run(count_objects, self.store.database, request.bucket)
-        content: xml.Content = {"Storage": size, "ObjectCount": objects, "MultipartUploadCount": uploads}
+        totals, uploads = await self.threads.run(count_objects, self.store.database, request.bucket)
+        content: dict[str, xml.Content] = {
+            "Storage": sum(size for _, size in totals.values()),
+            "ObjectCount": sum(count for count, _ in totals.values()),
+            "MultipartUploadCount": uploads,
+            "LiveChannelCount": 0,
+            "LastModifiedTime": int(time.time()),
+        }
+        for storage_class, element in _STAT_ELEMENTS.items():
+            count, size = totals.get(storage_class, (0, 0))
+            content |= {f"{element}Storage": size, f"{element}ObjectCount": count}
+            if storage_class != "Standard":
+                content[f"{element}RealStorage"] = size
         return xml_answer("BucketStat", content)
 
     async def list_v1(self, request: OssRequest) -> Answer:

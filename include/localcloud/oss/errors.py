@@ -42,18 +42,36 @@ STATUS = {
 }
 
 
+# The error numbers (EC) that the public documentation ties to a code.
+_NUMBERS = {
+    "FileAlreadyExists": "0026-00000026",
+    "InvalidAccessKeyId": "0002-00000902",
+    "NoSuchBucket": "0015-00000101",
+    "NoSuchKey": "0026-00000001",
+    "NoSuchUpload": "0042-00000002",
+    "SignatureDoesNotMatch": "0002-00000040",
+}
+
+
 class OssError(Exception):
     """A refusal in the service's own words; ``details`` are further elements of the error document.
 
-    ``headers`` travel with the answer, for instance the next append position.
+    ``headers`` travel with the answer, for instance the next append position; ``number`` is the EC of the case.
     """
 
     def __init__(
-        self, code: str, message: str, *, headers: dict[str, str] | None = None, **details: str | int | None
+        self,
+        code: str,
+        message: str,
+        *,
+        number: str | None = None,
+        headers: dict[str, str] | None = None,
+        **details: str | int | None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.number = number or _NUMBERS.get(code)
         self.headers = headers or {}
         self.details = {name: str(value) for name, value in details.items() if value is not None}
 

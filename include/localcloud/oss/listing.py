@@ -121,15 +121,15 @@ def list_buckets(database: Database, *, prefix: str = "", marker: str = "", limi
     return _ended(page)
 
 
-def count_objects(database: Database, bucket: str) -> tuple[int, int, int]:
-    """How many objects, bytes and multipart uploads the bucket holds."""
+def count_objects(database: Database, bucket: str) -> tuple[dict[str, tuple[int, int]], int]:
+    """How many objects and bytes the bucket holds in each storage class, and how many multipart uploads."""
     with database.read() as connection:
         bucket_of(connection, bucket)
-        objects, size = connection.execute(
-            "SELECT count(*), coalesce(sum(size), 0) FROM objects WHERE bucket = ?", (bucket,)
-        ).fetchone()
+        rows = connection.execute(
+            "SELECT storage_class, count(*), sum(size) FROM objects WHERE bucket = ? GROUP BY storage_class", (bucket,)
+        ).fetchall()
         uploads = connection.execute("SELECT count(*) FROM uploads WHERE bucket = ?", (bucket,)).fetchone()[0]
-    return objects, size, uploads
+    return {row[0]: (row[1], row[2]) for row in rows}, uploads
 
 
 def _ended(page: Page[Entry]) -> Page[Entry]:

@@ -51,7 +51,8 @@ class ObjectActions:
         position = request.query.get("position", "")
         if not position.isdecimal():
             raise invalid_argument("The position must be a whole number that is not negative.", "position", position)
-        attributes = attributes_of(request)
+        # Only the append that creates the object says what it is.
+        attributes = Attributes() if int(position) else attributes_of(request)
         await self.threads.run(self.store.bucket, request.bucket)
         async with received_body(request, self.store.blobs, self.threads) as written:
             record = await self.threads.run(

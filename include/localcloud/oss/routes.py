@@ -68,6 +68,9 @@ def action_of(request: OssRequest) -> str:
             if not names and any(name in _KNOWN for name in request.query):
                 break
             return _copying(request, action)
+    if any(name in _KNOWN for name in request.query):
+        message = "A parameter you provided implies functionality that is not implemented."
+        raise OssError("NotImplemented", message, Method=request.method)
     raise OssError(
         "MethodNotAllowed", "The specified method is not allowed against this resource.", Method=request.method
     )

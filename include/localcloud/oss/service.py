@@ -29,7 +29,7 @@ from localcloud.oss.uploading import Threads
 
 _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 512 * 1024
-_DRAIN_S = 30.0
+_DRAIN_S = 10.0
 _READS = frozenset({"GetObject", "HeadObject", "GetObjectMeta"})
 _WRITES = frozenset({"PutObject", "AppendObject", "DeleteObject"})
 Handler = Callable[[OssRequest], Awaitable[Answer]]
@@ -99,7 +99,7 @@ class OssService:
             _log.exception("Request %s %s failed on the disk or the index.", scope["method"], scope["path"])
             internal = OssError("InternalError", "We encountered an internal error. Please try again.")
             answer = _error_answer(internal, scope, request_id)
-        if request is not None:
+        if request is not None and request.method in {"PUT", "POST"}:
             await request.drain(_DRAIN_S)
         if fault is not None:
             send = fault.spoil(scope, send)
@@ -138,6 +138,11 @@ class OssService:
             "content-length": str(len(answer.body)),
             **answer.headers,
         }
+        if scope["method"] in {"GET", "HEAD"} and any(
+            n == b"content-length" and v != b"0" for n, v in scope["headers"]
+        ):
+            # Some clients announce a body on GET and never send it: the connection cannot be used again.
+            headers["connection"] = "close"
         if answer.status == 204:
             del headers["content-length"]
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
@@ -169,8 +174,10 @@ def _error_answer(error: OssError, scope: Scope, request_id: str) -> Answer:
         "HostId": host,
         **error.details,
     }
-    body = xml.document("Error", content)
     headers = {"content-type": "application/xml", **error.headers}
+    if error.number is not None:
+        content["EC"] = headers["x-oss-ec"] = error.number
+    body = xml.document("Error", content)
     if scope["method"] == "HEAD" or error.status == 304:
         # An answer to HEAD has no body, so the document travels in a header.
         if error.status != 304:

@@ -115,7 +115,7 @@ class Verifier:
         return self._check_v4(request, credential, signature, when, query.get("x-oss-additional-headers", ""))
 
     def _check_v4(self, request: OssRequest, credential: str, signature: str, when: str, additional: str) -> str:
-        access_key_id, date, region, product, terminator = self._scope(credential, when)
+        access_key_id, date, region, product, terminator = self._scope(request, credential, when)
         secret = self._secret(access_key_id, _token(request))
         canonical = _v4_canonical(request, additional)
         scope = f"{date}/{region}/{product}/{terminator}"
@@ -128,21 +128,24 @@ class Verifier:
             raise _mismatch(access_key_id, signature, string, canonical)
         return access_key_id
 
-    def _scope(self, credential: str, when: str) -> list[str]:
+    def _scope(self, request: OssRequest, credential: str, when: str) -> list[str]:
         parts = credential.split("/")
-        wrong = ""
+        wrong, number = "", None
         if len(parts) != 5:
             wrong = "Invalid Credential in Authorization header."
         elif parts[1] != when[:8]:
             wrong = "Invalid signing date in Authorization header."
         elif parts[2] != self.region:
-            wrong = "Invalid signing region in Authorization header."
+            if "authorization" in request.headers:
+                wrong, number = "Invalid signing region in Authorization header.", "0002-00000226"
+            else:
+                wrong = "The signing region in credential is invalid."
         elif parts[3] != "oss":
             wrong = "Invalid signing product in Authorization header."
         elif parts[4] != "aliyun_v4_request":
             wrong = "Invalid signing version in Authorization header."
         if wrong:
-            raise invalid_argument(wrong, "Credential", credential)
+            raise OssError("InvalidArgument", wrong, number=number, ArgumentName="Credential", ArgumentValue=credential)
         return parts
 
     def _secret(self, access_key_id: str, token: str | None) -> str:

@@ -16,6 +16,7 @@ When a task fails: `docs/runbook.md`, section *embed_corpus*.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -95,15 +96,20 @@ def embed_corpus() -> None:
         return counts
 
     @task(trigger_rule="none_failed", outlets=[VECTORS])
-    def announce(plan: dict[str, Any], *, outlet_events: Any) -> None:
+    def announce(
+        plan: dict[str, Any], groups: Sequence[dict[str, Any]] | None, *, outlet_events: Any
+    ) -> dict[str, Any]:
         """Tell `load_search` that the vectors are there."""
+        done = {"key": plan["key"], "version": plan["version"], "embedded": sum(g["embedded"] for g in groups or ())}
+        log.info("%s: embedded %d texts with %s", done["key"], done["embedded"], done["version"])
         event = outlet_events[VECTORS]
-        event.extra = plan
+        event.extra = done
         event.add_partitions(plan["key"])
+        return done
 
     groups = plan()
     planned = groups["plan"]
-    embed.partial(plan=planned).expand(group=groups) >> announce(planned)
+    announce(planned, embed.partial(plan=planned).expand(group=groups))
 
 
 embed_corpus()

@@ -97,7 +97,7 @@ def ingest_corpus() -> None:
         return ingest.commit(OssHook().get_conn(), plan=plan["plan"])
 
     @task(trigger_rule="none_failed", outlets=[CHUNKS])
-    def announce(committed: dict[str, Any], *, outlet_events: Any) -> None:
+    def announce(committed: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
         """Tell `embed_corpus` that chunks are there; skipped when both engines have every commit."""
         from airflow.sdk.exceptions import AirflowSkipException
 
@@ -110,7 +110,9 @@ def ingest_corpus() -> None:
             raise AirflowSkipException(f"corpus {corpus!r}: nothing changed, and both engines hold every commit")
         event = outlet_events[CHUNKS]
         event.extra = committed
-        event.add_partitions(keys.composite(corpus, partition))
+        key = keys.composite(corpus, partition)
+        event.add_partitions(key)
+        return {"key": key}
 
     batches = plan()
     planned = batches["plan"]

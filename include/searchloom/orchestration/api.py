@@ -80,9 +80,10 @@ class AirflowApi:
         """The task instances of a run, mapped ones one by one."""
         return list(self._pages(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances", "task_instances"))
 
-    def events(self, dag_id: str, run_id: str) -> list[Json]:
-        """The asset events that a run emitted, each with the runs that it set off."""
-        return list(self._pages("/assets/events", "asset_events", source_dag_id=dag_id, source_run_id=run_id))
+    def set_off(self, dag_id: str, *, since: datetime) -> list[Json]:
+        """Return the runs of a DAG that assets have set off since a moment, oldest first."""
+        query = {"run_type": "asset_triggered", "run_after_gte": since.isoformat(), "order_by": "run_after"}
+        return list(self._pages(f"/dags/{dag_id}/dagRuns", "dag_runs", **query))
 
     def result(self, dag_id: str, run_id: str, task_id: str) -> Any:
         """Return what a task returned; None where it returned nothing."""
@@ -151,16 +152,11 @@ class AirflowApi:
 def _check(response: requests.Response, endpoint: str) -> None:
     if response.ok:
         return
-    status = response.status_code
-    facts = {"code": str(status), "endpoint": endpoint}
-    detail = _detail(response)
+    status, detail = response.status_code, _detail(response)
     if status in _BUSY:
-        raise ServiceUnavailable(f"Airflow could not answer: {detail}", **facts)
-    if status == requests.codes.not_found:
-        raise ServiceNotFound(detail, **facts)
-    if status == requests.codes.conflict:
-        raise ServiceConflict(detail, **facts)
-    raise ServiceRefused(detail, **facts)
+        raise ServiceUnavailable(f"Airflow could not answer: {detail}", code=str(status), endpoint=endpoint)
+    refusals = {requests.codes.not_found: ServiceNotFound, requests.codes.conflict: ServiceConflict}
+    raise refusals.get(status, ServiceRefused)(detail, code=str(status), endpoint=endpoint)
 
 
 def _detail(response: requests.Response) -> str:

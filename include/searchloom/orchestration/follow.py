@@ -1,17 +1,23 @@
-"""Follow runs, and the runs that their assets set off, until all of them are done."""
+"""Follow runs, and the runs that their assets set off, until all of them are done.
+
+Which run an asset event set off is found by its partition key (a task that gives its event a key of its own returns it
+as ``key``). Airflow's own list of asset events is no help: it answers 500 while a run that an event set off is queued.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from searchloom.errors import Transient
 from searchloom.orchestration.api import AirflowApi, Json
-from searchloom.orchestration.start import downstream
+from searchloom.orchestration.start import set_off_by_task
 
 POLL_S = 1.0
 PATIENCE_S = 120.0  # from an asset event until the scheduler must have created the run that it sets off
+_CLOCKS_APART = timedelta(seconds=1)  # at most, between a worker and the scheduler
 
 _ENDED = {"success", "failed"}
 
@@ -24,9 +30,9 @@ class Run:
     run_id: str
     key: str
     state: str = "queued"
-    started: str = ""
     seconds: float = 0.0
     tasks: list[Json] = field(default_factory=list)
+    set_off: dict[str, str] = field(default_factory=dict)  # DAG -> id of the run of it that this one set off
     complete: bool = False  # it has ended, and every run that it sets off is known
 
     @property
@@ -40,8 +46,8 @@ class Follower:
 
     def __init__(self, api: AirflowApi, runs: list[Json]) -> None:
         self._api = api
-        self._sets_off = downstream(api.assets())
-        self._ended_at: dict[str, float] = {}
+        self._sets_off = set_off_by_task(api.assets())
+        self._waiting_since: dict[tuple[str, str], float] = {}
         self.runs: list[Run] = []
         for run in runs:
             self._add(run)
@@ -55,42 +61,47 @@ class Follower:
         """Look once at every run that is not complete; raises ``Transient`` when the scheduler seems to be dead."""
         for run in [run for run in self.runs if not run.complete]:
             self._refresh(run)
-            if run.state in _ENDED:
-                run.complete = self._knows_what_follows(run)
+            found = [self._found(run, task) for task in run.tasks if task["state"] == "success"]
+            run.complete = run.state in _ENDED and all(found)
 
     def _refresh(self, run: Run) -> None:
         seen = self._api.run(run.dag_id, run.run_id)
         run.tasks = self._api.tasks(run.dag_id, run.run_id)
         run.state = seen["state"]
         run.key = seen["partition_key"] or run.key
-        run.started = seen["start_date"] or ""
         run.seconds = float(seen["duration"] or 0.0)
 
-    def _knows_what_follows(self, run: Run) -> bool:
-        """Take up the runs that this one's events set off; False while one is still to be created."""
-        expected = self._sets_off.get(run.dag_id, set())
-        if not expected:
+    def _found(self, run: Run, task: Json) -> bool:
+        """Take up the runs that a task's asset event set off; False while one is still to be created."""
+        followers = self._sets_off.get((run.dag_id, task["task_id"]), set()) - run.set_off.keys()
+        if not followers:
             return True
-        created: set[str] = set()
-        events = self._api.events(run.dag_id, run.run_id)
-        for event in events:
-            for follower in event["created_dagruns"]:
-                created.add(follower["dag_id"])
-                self._add(follower)
-        if not events or expected <= created:
-            return True
-        waited = time.monotonic() - self._ended_at.setdefault(run.run_id, time.monotonic())
-        if waited > PATIENCE_S:
-            raise Transient(
-                f"{run.dag_id} ended, but Airflow has not started {', '.join(sorted(expected - created))} in "
-                f"{PATIENCE_S:.0f} s; 'searchloom status' tells whether its scheduler runs"
-            )
-        return False
+        result = self._api.result(run.dag_id, run.run_id, task["task_id"])
+        key = result.get("key", run.key) if isinstance(result, dict) else run.key
+        since = datetime.fromisoformat(task["end_date"]) - _CLOCKS_APART
+        for dag_id in followers:
+            for candidate in self._api.set_off(dag_id, since=since):
+                if (candidate["partition_key"] or "") == key:
+                    run.set_off[dag_id] = candidate["dag_run_id"]
+                    self._add(candidate)
+                    break
+        missing = followers - run.set_off.keys()
+        if missing:
+            self._lose_patience(run, missing)
+        return not missing
+
+    def _lose_patience(self, run: Run, missing: set[str]) -> None:
+        now = time.monotonic()
+        for dag_id in missing:
+            if now - self._waiting_since.setdefault((run.run_id, dag_id), now) > PATIENCE_S:
+                raise Transient(
+                    f"{run.dag_id} announced {run.key}, but Airflow has not started {dag_id} in {PATIENCE_S:.0f} s; "
+                    "'searchloom status' tells whether its scheduler runs"
+                )
 
     def _add(self, run: Json) -> None:
-        if all(run["run_id" if "run_id" in run else "dag_run_id"] != known.run_id for known in self.runs):
-            run_id = run.get("run_id") or run["dag_run_id"]
-            self.runs.append(Run(run["dag_id"], run_id, run.get("partition_key") or "", run["state"]))
+        if all(run["dag_run_id"] != known.run_id for known in self.runs):
+            self.runs.append(Run(run["dag_id"], run["dag_run_id"], run["partition_key"] or "", run["state"]))
 
 
 def follow(api: AirflowApi, runs: list[Json], watch: Callable[[list[Run]], None]) -> list[Run]:

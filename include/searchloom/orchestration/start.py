@@ -60,25 +60,26 @@ def start(api: AirflowApi, order: Order) -> list[Json]:
         raise UsageError(f"Airflow refused to run {order.dag_id!r}: {error}") from error
 
 
-def downstream(assets: list[Json]) -> dict[str, set[str]]:
-    """DAG -> the DAGs that its assets set off."""
-    edges: dict[str, set[str]] = {}
+def set_off_by_task(assets: list[Json]) -> dict[tuple[str, str], set[str]]:
+    """(DAG, task) -> the DAGs that the task's assets set off."""
+    edges: dict[tuple[str, str], set[str]] = {}
     for asset in assets:
         for producer in asset["producing_tasks"]:
-            edges.setdefault(producer["dag_id"], set()).update(dag["dag_id"] for dag in asset["scheduled_dags"])
+            followers = {dag["dag_id"] for dag in asset["scheduled_dags"]}
+            edges.setdefault((producer["dag_id"], producer["task_id"]), set()).update(followers)
     return edges
 
 
 def unpause_chain(api: AirflowApi, dag_id: str) -> None:
     """Unpause a DAG and all that it sets off: a paused DAG never sees the events of its assets."""
-    edges = downstream(api.assets())
+    edges = set_off_by_task(api.assets())
     waiting, seen = [dag_id], set[str]()
     while waiting:
         current = waiting.pop()
         if current not in seen:
             seen.add(current)
             api.unpause(current)
-            waiting.extend(edges.get(current, ()))
+            waiting.extend(dag for (producer, _), dags in edges.items() if producer == current for dag in dags)
 
 
 def _known(api: AirflowApi, dag_id: str) -> Json:

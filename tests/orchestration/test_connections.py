@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from searchloom.orchestration.connections import environment
+from searchloom.settings import Engine, Oss, Settings
+
+
+def test_each_service_of_the_settings_becomes_one_connection() -> None:
+    settings = Settings(
+        oss=Oss(endpoint="http://127.0.0.1:9610", access_key_id="id", access_key_secret=SecretStr("secret")),
+        opensearch=Engine(url="http://127.0.0.1:9200"),
+        elasticsearch=Engine(url="https://es.example:9243", username="u", ca_certs=Path("/certs/ca.pem")),
+    )
+    connections = {name: json.loads(text) for name, text in environment(settings).items()}
+    assert sorted(connections) == ["AIRFLOW_CONN_ALIBABA_OSS", "AIRFLOW_CONN_ELASTICSEARCH", "AIRFLOW_CONN_OPENSEARCH"]
+    oss = connections["AIRFLOW_CONN_ALIBABA_OSS"]
+    assert (oss["conn_type"], oss["login"], oss["password"]) == ("alibaba_oss", "id", "secret")
+    assert oss["extra"]["bucket"] == settings.oss.bucket
+    elasticsearch = connections["AIRFLOW_CONN_ELASTICSEARCH"]
+    assert (elasticsearch["schema"], elasticsearch["host"], elasticsearch["port"]) == ("https", "es.example", 9243)
+    assert elasticsearch["extra"]["ca_certs"] == "/certs/ca.pem"

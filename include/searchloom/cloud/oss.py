@@ -197,7 +197,11 @@ class Oss:
 
 
 def _translated(error: oss2.exceptions.OssError, place: str, endpoint: str) -> Exception:
-    facts = {"code": error.code or str(error.status), "request_id": error.request_id or "", "endpoint": endpoint}
+    facts: dict[str, Any] = {
+        "code": error.code or str(error.status),
+        "request_id": error.request_id or "",
+        "endpoint": endpoint,
+    }
     if error.status in {429, 500, 502, 503, 504} or error.status < 0:
         return ServiceUnavailable(f"OSS could not answer for {place}", **facts)
     if error.status == 404:

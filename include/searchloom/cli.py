@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 from rich.console import Console
@@ -25,9 +25,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (stack.up, stack.down, stack.status, stack.doctor, demo.demo, orchestration.run):
-    app.command()(command)
-for command in (query.search, evaluation.evaluate, query.token):
+COMMANDS: tuple[Callable[..., None], ...] = (
+    stack.up,
+    stack.down,
+    stack.status,
+    stack.doctor,
+    demo.demo,
+    orchestration.run,
+    query.search,
+    query.token,
+    evaluation.evaluate,
+)
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(corpus.app, name="corpus")
 

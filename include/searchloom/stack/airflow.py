@@ -133,7 +133,8 @@ def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
             "load_examples": False,
             "dags_folder": HOME / "dags",
             "plugins_folder": HOME / "plugins",
-            "hostname_callable": "socket.gethostname",  # the default asks the DNS, which may hang offline
+            # The default asks the DNS, which may hang offline.
+            "hostname_callable": "socket.gethostname",
             "simple_auth_manager_users": f"{settings.airflow.username}:admin",
             "simple_auth_manager_passwords_file": home / "passwords.json",
             "execution_api_server_url": f"{url}/execution/",

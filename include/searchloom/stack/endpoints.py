@@ -38,7 +38,7 @@ OWNERS = {
 
 
 def _token() -> str:
-    return secrets.token_hex(24)
+    return secrets.token_hex(32)
 
 
 class Memory(BaseModel):

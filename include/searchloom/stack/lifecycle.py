@@ -22,6 +22,8 @@ from searchloom.stack.process import Keeper, Record
 
 POLL = 0.3
 DEFAULT_GRACE = 20.0
+ORPHAN_GRACE = 5.0
+"""Seconds that the children of a dead part get: a task tells Airflow that it was stopped, nothing else needs more."""
 Item = TypeVar("Item")
 Say = Callable[[str, str], None]
 """Told the name of a part and what has just become of it."""
@@ -111,7 +113,7 @@ def _bring_up(part: Part, keeper: Keeper, say: Say, stop: threading.Event) -> No
         return
     if stop.is_set():
         return
-    if left := keeper.stop(part.name, part.grace):
+    if left := keeper.stop(part.name, ORPHAN_GRACE):
         say(part.name, f"had died; stopped {left} left-over processes of it")
     began = time.monotonic()
     launch = part.launch()

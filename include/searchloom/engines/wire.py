@@ -53,15 +53,15 @@ def headers(body: dict[str, Any] | bytes | None) -> dict[str, str]:
 def failure(engine: EngineName, endpoint: str, *, status: int | None, answer: Any, request: str) -> ServiceError:
     """Make our error of a refused request; ``status`` None means that no answer came, and ``answer`` says why."""
     who = _TITLES[engine]
-    facts = {"code": "" if status is None else str(status), "endpoint": endpoint}
+    code = "" if status is None else str(status)
     reason = error_reason(answer)
     if status is None:
-        return ServiceUnavailable(f"{who} did not answer {request}: {reason}", **facts)
+        return ServiceUnavailable(f"{who} did not answer {request}: {reason}", code=code, endpoint=endpoint)
     if status in TRANSIENT_STATUS:
-        return ServiceUnavailable(f"{who} could not serve {request} just now: {reason}", **facts)
+        return ServiceUnavailable(f"{who} could not serve {request} just now: {reason}", code=code, endpoint=endpoint)
     kind = {404: ServiceNotFound, 409: ServiceConflict, 413: RequestTooLarge}.get(status, ServiceRefused)
     remedy = "; check its username and password" if status in {401, 403} else ""
-    return kind(f"{who} refused {request}: {reason}{remedy}", **facts)
+    return kind(f"{who} refused {request}: {reason}{remedy}", code=code, endpoint=endpoint)
 
 
 def error_reason(answer: Any) -> str:

@@ -20,10 +20,18 @@ class Fusion(BaseModel):
     vector_weight_by_language: dict[str, float] = Field(
         default_factory=dict, description="ISO 639-1 code -> weight, where a language wants another one"
     )
+    trained_languages: tuple[str, ...] = Field(
+        default=(), description="what the embedding model was trained on (its card); empty: every language"
+    )
+    vector_weight_untrained: float = Field(
+        default=0.1, ge=0, le=1, description="for a language that the model was not trained on"
+    )
 
     def weight(self, language: str) -> float:
         """Share of the vector score for a query of this language."""
-        return self.vector_weight_by_language.get(language, self.vector_weight)
+        known = not language or not self.trained_languages or language in self.trained_languages
+        general = self.vector_weight if known else self.vector_weight_untrained
+        return self.vector_weight_by_language.get(language, general)
 
 
 class EmbeddingModel(BaseModel):

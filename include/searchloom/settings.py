@@ -143,7 +143,6 @@ class Query(BaseModel):
     engine: EngineName = "opensearch"
     deadline_ms: int = Field(default=3000, ge=50)
     embedding_ms: int = Field(default=1000, ge=10, description="a hybrid search goes on without vectors after this")
-    workers: int = Field(default=1, ge=1, description="processes that serve")
     candidates: int = Field(default=200, ge=10, le=1000, description="chunks asked of each retriever")
     issuer: str = "searchloom-local"
     audience: str = "searchloom"

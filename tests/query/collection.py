@@ -32,7 +32,9 @@ class Document:
 
 DOCUMENTS = (
     Document("merge", "DataFrame.merge", ("Merge two tables with a database-style join on a key column.",)),
-    Document("concat", "concat", ("Concatenate tables along an axis.", "Join the columns of tables with an inner join.")),
+    Document(
+        "concat", "concat", ("Concatenate tables along an axis.", "Join the columns of tables with an inner join.")
+    ),
     Document("parquet", "read_parquet", ("Load a parquet table from a file path.", "Columns of the parquet table.")),
     Document("plan", "Salary plan", ("The secret salary table of the finance team.",), groups=("finance",)),
     Document("acme", "Acme table", ("The secret table of the company Acme.",), tenant="acme"),

@@ -25,7 +25,7 @@ from searchloom.engines.interface import GenerationMeta
 from searchloom.query import tokens
 from searchloom.query.app import create_app
 from searchloom.release.document import EmbeddingModel, Fusion, Release, current_key, release_key
-from searchloom.settings import ENGINES, Embedding, Engine, Query, Settings
+from searchloom.settings import ENGINES, Embedding, Query, Settings
 from searchloom.settings import Oss as OssSettings
 from tests.query import collection
 from tests.query.tiny_embedding import DIMS, TOKEN, VERSION
@@ -137,6 +137,12 @@ def publish(settings: Settings, index: str, *, number: int = 1, corpus: str = co
     oss.put_json(current_key(corpus), {"release": number})
 
 
+def live_index(settings: Settings) -> str:
+    """Index that the collection's release names."""
+    release = Release.model_validate_json(Oss(settings.oss).get(release_key(collection.CORPUS, 1)))
+    return release.generation["opensearch"]
+
+
 @contextmanager
 def running(settings: Settings) -> Iterator[TestClient]:
     """The app, with everything connected and its releases read."""
@@ -161,8 +167,3 @@ def bearer(served: Settings) -> Callable[..., dict[str, str]]:
         return {"Authorization": f"Bearer {tokens.sign(served, user='tester', tenant=tenant, groups=groups)}"}
 
     return headers
-
-
-def engine_at(url: str) -> Engine:
-    """Settings of an engine that stands behind a proxy."""
-    return Engine(url=url)

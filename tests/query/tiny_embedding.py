@@ -1,4 +1,4 @@
-"""The real embedding service around a tiny model: words hashed to dimensions. ``python -m tests.query.tiny_embedding``."""
+"""The real embedding service around a tiny model: words hashed to dimensions."""
 
 from __future__ import annotations
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from searchloom import __version__
-from searchloom import settings as configuration
 from searchloom.cloud.oss import Oss
 from searchloom.engines.connect import searcher
 from searchloom.engines.interface import Searcher
@@ -22,7 +19,7 @@ from searchloom.query import failures, page, tokens
 from searchloom.query.auth import Authenticator, Caller, Unauthorized
 from searchloom.query.deadline import Deadline
 from searchloom.query.embed import Embedder
-from searchloom.query.middleware import RequestEnvelope, access
+from searchloom.query.middleware import RequestEnvelope
 from searchloom.query.releases import Releases
 from searchloom.query.schemas import Corpora, CorpusInfo, Health, Readiness, SearchAnswer, SearchRequest
 from searchloom.query.search import SearchPipeline
@@ -42,23 +39,6 @@ class Parts:
     embedder: Embedder
     searchers: Mapping[EngineName, Searcher]
     pipeline: SearchPipeline
-
-
-def application() -> FastAPI:
-    """Make the app of a worker process, from the settings of the active profile."""
-    _configure_logging()
-    return create_app(configuration.load())
-
-
-def _configure_logging() -> None:
-    """Log sentences to stderr, and the access log as JSON lines to stdout."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "elastic_transport", "opensearch"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    lines = logging.StreamHandler(sys.stdout)
-    lines.setFormatter(logging.Formatter("%(message)s"))
-    access.handlers = [lines]
-    access.propagate = False
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -32,6 +32,7 @@ Documented = dict[int | str, dict[str, Any]]
 DOCUMENTED: Documented = {
     status: {"model": ErrorAnswer, "description": description}
     for status, description in (
+        (400, "The body cannot be read"),
         (401, "The token is missing or does not hold"),
         (404, "There is no such corpus"),
         (413, "The body is too large"),

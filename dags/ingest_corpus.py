@@ -57,23 +57,25 @@ def ingest_corpus() -> None:
         """List the corpus and write down what has to be done; the batches of it are mapped over."""
         from alibaba_ai.hooks.oss import OssHook
         from searchloom import settings
-        from searchloom.corpus import ingest
+        from searchloom.corpus import ingest, manifest
+        from searchloom.errors import NotFound
 
-        key = dag_run.partition_key
-        configuration = settings.load()
-        if params["allow_deletes"]:
-            unguarded = configuration.ingest.model_copy(update={"max_delete_ratio": 1.0})
-            configuration = configuration.model_copy(update={"ingest": unguarded})
-        with log_group(f"Compare corpus {params['corpus']} with its manifest"):
+        corpus, key = params["corpus"], dag_run.partition_key
+        oss = OssHook().get_conn()
+        with log_group(f"Compare corpus {corpus} with its manifest"):
             planned = ingest.plan(
-                OssHook().get_conn(),
-                corpus=params["corpus"],
+                oss,
+                corpus=corpus,
                 partition=key or dag_run.run_after.date().isoformat(),
                 run_id=dag_run.run_id,
                 modified_before=keys.end_of(key) if key else None,
                 reprocess=params["reprocess"],
-                settings=configuration,
+                allow_deletes=params["allow_deletes"],
+                settings=settings.load(),
             )
+        if not planned["listed"] and not manifest.read(oss, corpus).seq:
+            place = f"oss://{oss.bucket_name}/raw/{corpus}/"
+            raise NotFound(f"there is nothing in {place}; put documents there: searchloom corpus put --corpus {corpus}")
         ti.xcom_push("plan", planned)
         return list(range(planned["batches"]))
 

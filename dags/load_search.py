@@ -16,6 +16,7 @@ When a task fails: `docs/runbook.md`, section *load_search*.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -47,7 +48,7 @@ log = logging.getLogger(__name__)
 def load_search() -> None:
     """Define the DAG."""
 
-    @task(multiple_outputs=True)
+    @task
     def prepare(*, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
         """Find the generation to load; the first time, create it in both engines."""
         from alibaba_ai.hooks.oss import OssHook
@@ -70,30 +71,42 @@ def load_search() -> None:
         map_index_template="{{ outcome | default(task.op_kwargs['engine'] | string) }}",
         execution_timeout=timedelta(hours=6),
     )
-    def load(corpus: str, version: str, indices: dict[str, str], engine: EngineName, **context: Any) -> dict[str, Any]:
+    def load(prepared: dict[str, Any], engine: EngineName, **context: Any) -> dict[str, Any]:
         """Load what one engine lacks, then verify counts and a sample of ids and versions."""
         from alibaba_ai.hooks.oss import OssHook
         from search_engines.hooks.loader import loader_of
-        from searchloom.engines import load as loading
+        from searchloom.engines.load import load as bring_up_to_date
+        from searchloom.engines.verify import verify
 
         oss = OssHook().get_conn()
+        corpus, index = prepared["corpus"], prepared["indices"][engine]
         with closing(loader_of(engine)) as loader:
-            with log_group(f"Load {indices[engine]} of {engine}"):
-                report = loading.load(oss, loader, corpus=corpus, index=indices[engine], embedding_version=version)
-            with log_group(f"Verify {indices[engine]} of {engine}"):
-                verified = loading.verify(oss, loader, corpus=corpus, index=indices[engine])
-        context["outcome"] = f"{engine}: " + ", ".join(f"{n} {what}" for what, n in report.items() if n)
-        return {"engine": engine, **report, "verified": verified}
+            with log_group(f"Load {index} of {engine}"):
+                counts = bring_up_to_date(
+                    oss, loader, corpus=corpus, index=index, embedding_version=prepared["version"]
+                )
+            with log_group(f"Verify {index} of {engine}"):
+                verified = verify(oss, loader, corpus=corpus, index=index)
+        context["outcome"] = f"{engine}: {counts['written']} written, {counts['deleted']} deleted"
+        return {"engine": engine, **counts, "verified": verified}
 
     @task(outlets=[SEARCH_INDEX])
-    def publish(key: str, corpus: str, version: str, indices: dict[str, str], *, outlet_events: Any) -> dict[str, Any]:
+    def publish(prepared: dict[str, Any], loaded: Sequence[dict[str, Any]], *, outlet_events: Any) -> dict[str, Any]:
         """Publish the first release of the corpus, if it has none; tell that the engines hold the commits."""
-        raise NotImplementedError
+        from alibaba_ai.hooks.oss import OssHook
+        from search_engines.hooks.loader import loader_of
+        from searchloom.orchestration import live
+
+        release = live.ensure_release(OssHook().get_conn(), loader_of, prepared["corpus"], prepared["version"])
+        done = {"key": prepared["key"], "release": release, "engines": {report["engine"]: report for report in loaded}}
+        event = outlet_events[SEARCH_INDEX]
+        event.extra = done
+        event.add_partitions(prepared["key"])
+        return done
 
     prepared = prepare()
-    what = {name: prepared[name] for name in ("corpus", "version", "indices")}
-    loaded = load.partial(**what).expand(engine=list(ENGINES))
-    loaded >> publish(prepared["key"], **what)
+    loaded = load.partial(prepared=prepared).expand(engine=list(ENGINES))
+    publish(prepared, loaded)
 
 
 load_search()

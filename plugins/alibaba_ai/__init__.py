@@ -1,11 +1,14 @@
-"""Airflow provider for Alibaba Cloud: connections, hooks and operators around ``searchloom.cloud``.
+"""Airflow provider for Alibaba Cloud: connections and hooks around ``searchloom.cloud``.
 
-Airflow finds it by the entry point ``apache_airflow_provider``, as it finds every provider.
+Airflow finds it by the entry point ``apache_airflow_provider``, as it finds every provider. It takes one provider of an
+installed distribution, the first, so this one speaks for ``search_engines`` too.
 """
 
 from __future__ import annotations
 
 from typing import Any
+
+import search_engines
 
 _OPTIONAL_TEXT = {"type": ["string", "null"]}
 
@@ -40,17 +43,16 @@ _OSS_CONNECTION: dict[str, Any] = {
 
 def get_provider_info() -> dict[str, Any]:
     """Return what Airflow wants to know of a provider; its schema is ``provider_info.schema.json`` of Airflow."""
+    engines = search_engines.get_provider_info()
+    oss = {"integration-name": "Alibaba Cloud OSS", "external-doc-url": "https://www.alibabacloud.com/help/en/oss/"}
     return {
         "package-name": "searchloom",
-        "name": "Alibaba Cloud AI",
-        "description": "OSS, where the documents, the parquet files, the models and the releases are.",
-        "integrations": [
-            {
-                "integration-name": "Alibaba Cloud OSS",
-                "external-doc-url": "https://www.alibabacloud.com/help/en/oss/",
-                "tags": ["service"],
-            }
+        "name": "Searchloom: Alibaba Cloud AI and search engines",
+        "description": "OSS, where documents, parquet files, models and releases are; OpenSearch and Elasticsearch.",
+        "integrations": [{**oss, "tags": ["service"]}, *engines["integrations"]],
+        "hooks": [
+            {"integration-name": "Alibaba Cloud OSS", "python-modules": ["alibaba_ai.hooks.oss"]},
+            *engines["hooks"],
         ],
-        "hooks": [{"integration-name": "Alibaba Cloud OSS", "python-modules": ["alibaba_ai.hooks.oss"]}],
         "connection-types": [_OSS_CONNECTION],
     }

@@ -16,10 +16,12 @@ def test_each_service_of_the_settings_becomes_one_connection() -> None:
         elasticsearch=Engine(url="https://es.example:9243", username="u", ca_certs=Path("/certs/ca.pem")),
     )
     connections = {name: json.loads(text) for name, text in environment(settings).items()}
-    assert sorted(connections) == ["AIRFLOW_CONN_ALIBABA_OSS", "AIRFLOW_CONN_ELASTICSEARCH", "AIRFLOW_CONN_OPENSEARCH"]
+    assert sorted(connections) == [
+        f"AIRFLOW_CONN_{name}" for name in ("ALIBABA_OSS", "ELASTICSEARCH_DEFAULT", "OPENSEARCH_DEFAULT")
+    ]
     oss = connections["AIRFLOW_CONN_ALIBABA_OSS"]
     assert (oss["conn_type"], oss["login"], oss["password"]) == ("alibaba_oss", "id", "secret")
     assert oss["extra"]["bucket"] == settings.oss.bucket
-    elasticsearch = connections["AIRFLOW_CONN_ELASTICSEARCH"]
+    elasticsearch = connections["AIRFLOW_CONN_ELASTICSEARCH_DEFAULT"]
     assert (elasticsearch["schema"], elasticsearch["host"], elasticsearch["port"]) == ("https", "es.example", 9243)
     assert elasticsearch["extra"]["ca_certs"] == "/certs/ca.pem"

@@ -13,7 +13,7 @@ from searchloom.settings import ENGINES, Settings
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return ``AIRFLOW_CONN_*`` of the connections that the DAGs use: ``alibaba_oss`` and one for each engine."""
+    """Return ``AIRFLOW_CONN_*`` of the connections that the DAGs use: ``alibaba_oss``, ``opensearch_default``, ...."""
     oss = settings.oss
     connections: dict[str, dict[str, Any]] = {
         "alibaba_oss": {
@@ -32,7 +32,7 @@ def environment(settings: Settings) -> dict[str, str]:
         engine = settings.engine(name)
         url = urlsplit(engine.url)
         secure = url.scheme == "https"
-        connections[name] = {
+        connections[f"{name}_default"] = {
             "conn_type": name,
             "host": url.hostname,
             "port": url.port or (443 if secure else 80),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 
 import pyarrow.compute as pc
 
@@ -14,8 +15,11 @@ from searchloom.embedding.card import ModelCard
 from searchloom.engines.interface import GenerationMeta, Loader
 from searchloom.errors import Transient
 from searchloom.release import registry
-from searchloom.release.document import index_name
+from searchloom.release.document import EmbeddingModel, Fusion, index_name
 from searchloom.settings import ENGINES, EngineName, Settings
+
+LoaderOf = Callable[[EngineName], Loader]
+"""From the name of an engine to its loader, which the caller closes."""
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +27,7 @@ log = logging.getLogger(__name__)
 def model(oss: Oss, corpus: str, settings: Settings) -> ModelCard:
     """Return the card of the live release's embedding model; before the first release, of the base model."""
     release = registry.current(oss, corpus)
-    return models.card(oss, release.embedding.version) if release else models.publish_base(oss, settings)
+    return models.read_card(oss, release.embedding.version) if release else models.publish_base(oss, settings)
 
 
 def indices(oss: Oss, corpus: str) -> dict[EngineName, str]:
@@ -43,7 +47,27 @@ def ensure_index(loader: Loader, index: str, *, corpus: str, card: ModelCard) ->
     return True
 
 
-def lagging(oss: Oss, loader_of: Callable[[EngineName], Loader], corpus: str, *, besides: str | None = None) -> bool:
+def ensure_release(oss: Oss, loader_of: LoaderOf, corpus: str, version: str) -> int:
+    """Return the number of the release that serves; before the first one, publish it from the first generation."""
+    release = registry.current(oss, corpus)
+    if release:
+        return release.number
+    card = models.read_card(oss, version)
+    with ExitStack() as stack:
+        loaders = {name: stack.enter_context(closing(loader_of(name))) for name in ENGINES}
+        release = registry.publish(
+            oss,
+            loaders,
+            corpus=corpus,
+            embedding=EmbeddingModel(version=card.version, dims=card.dims),
+            generation=indices(oss, corpus),
+            fusion=Fusion(),
+            created_by="load_search",
+        )
+    return release.number
+
+
+def lagging(oss: Oss, loader_of: LoaderOf, corpus: str, *, besides: str | None = None) -> bool:
     """Whether an engine lacks something that the manifest holds, other than documents of the partition ``besides``.
 
     An engine that cannot be reached counts as lagging: looking once too often costs seconds, a gap costs documents.

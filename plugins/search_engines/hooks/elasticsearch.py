@@ -19,8 +19,6 @@ class ElasticsearchLoaderHook(ElasticsearchSQLHook):
     :param elasticsearch_conn_id: id of the connection; its schema is http or https, its extra may hold ``ca_certs``
     """
 
-    default_conn_name = "elasticsearch"
-
     def get_conn(self) -> Loader:
         """Return the loader instead of the SQL connection of the official hook."""
         connection = self.connection

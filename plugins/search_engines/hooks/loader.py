@@ -9,5 +9,5 @@ from searchloom.settings import EngineName
 
 
 def loader_of(engine: EngineName) -> Loader:
-    """Return the loader of the engine's default connection, which bears the engine's name."""
+    """Return the loader of the engine's default connection (``opensearch_default``, ``elasticsearch_default``)."""
     return OpenSearchLoaderHook().get_conn() if engine == "opensearch" else ElasticsearchLoaderHook().get_conn()

@@ -16,17 +16,18 @@ from searchloom.settings import Engine
 class OpenSearchLoaderHook(OpenSearchHook):
     """Make the loader of one connection of type ``opensearch``; the official hook reads the connection.
 
-    :param open_search_conn_id: id of the connection; its extra may hold ``use_ssl`` and ``ca_certs`` (a path)
+    :param open_search_conn_id: id of the connection; https by its schema or by ``use_ssl`` in its extra, which may also
+        hold ``ca_certs`` (a path)
     """
 
-    default_conn_name = "opensearch"
+    default_conn_name = "opensearch_default"
 
     def __init__(self, open_search_conn_id: str = default_conn_name) -> None:
         super().__init__(open_search_conn_id=open_search_conn_id, log_query=False)
 
     def get_conn(self) -> Loader:
         """Return the loader; certificates are always checked, whatever ``verify_certs`` says."""
-        scheme = self.scheme or ("https" if self.use_ssl else "http")
+        scheme = self.scheme or self.conn.schema or ("https" if self.use_ssl else "http")
         ca_certs = self.conn.extra_dejson.get("ca_certs")
         engine = Engine(
             url=f"{scheme}://{self.conn.host}:{self.conn.port or 9200}",

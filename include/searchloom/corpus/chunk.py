@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
 
 from searchloom import schemas
 from searchloom.corpus.document import Document, Section
@@ -68,6 +69,8 @@ class Chunker:
             )
         self.max_tokens = max_tokens
         self.overlap_tokens = overlap_tokens
+        # BERT's splits at every white space, mark and Chinese character: parts cost what they cost alone
+        self._adds_up = isinstance(self._tokenizer.pre_tokenizer, BertPreTokenizer)
         self._newline = max(0, self._count(["a\na"])[0] - 2 * self._count(["a"])[0])
         self._mark = self._count([PATH_MARK])[0]
 
@@ -172,6 +175,8 @@ class Chunker:
         for _ in range(_ROUNDS):
             spans = split(text, starts, room=smaller, overlap=min(self.overlap_tokens, smaller // 4))
             pieces = [piece for start, end in spans if (piece := text[start:end].strip())]
+            if self._adds_up and all(text[start - 1].isspace() for start, _ in spans if start):
+                break
             excess = max(self._count(pieces), default=0) - room
             if excess <= 0:
                 break
@@ -189,6 +194,8 @@ class Chunker:
 
     def _verified(self, documents: Sequence[Document], pieces: list[list[Piece]]) -> list[list[Piece]]:
         """Ask the tokenizer itself about chunks that are nearly full: not every tokenizer simply adds up."""
+        if self._adds_up:
+            return pieces
         for index, found in enumerate(pieces):
             texts = [piece.embedding_text for piece in found if len(piece.text) > self.max_tokens]
             if any(count > self.max_tokens for count in self.tokens(texts)):

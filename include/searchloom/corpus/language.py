@@ -8,12 +8,13 @@ from functools import lru_cache
 from typing import Any
 
 DEFAULT = "en"
-_SAMPLE = 1500  # characters that the verdict is made of
+_SAMPLE = 500  # characters that the verdict is made of
 _SHORT = 80  # letters; below it a verdict on one text alone is a guess
 _SURE = 0.9  # probability below which the other texts of the file decide
 _KANA = re.compile(r"[\u3040-\u30ff\uff66-\uff9f]")
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0002fa1f]")
 _HANGUL = re.compile(r"[\u1100-\u11ff\uac00-\ud7af]")
+_LETTER = re.compile(r"[^\W\d_]")
 _CODE = re.compile(r"[a-z]{2}")
 
 
@@ -26,9 +27,11 @@ def normalise(code: str) -> str | None:
 def by_script(text: str) -> str | None:
     """``zh``, ``ja`` or ``ko`` where the script says so, else None."""
     sample = text[:_SAMPLE]
+    if sample.isascii():
+        return None
     han, kana, hangul = (len(script.findall(sample)) for script in (_HAN, _KANA, _HANGUL))
     cjk = han + kana + hangul
-    letters = sum(char.isalpha() for char in sample)
+    letters = len(_LETTER.findall(sample))
     # one Chinese character carries about what three Latin letters do
     if not cjk or cjk * 3 < letters - cjk:
         return None
@@ -56,8 +59,8 @@ class Detector:
         script = by_script(text)
         if script:
             return script
-        sample = " ".join(text[:_SAMPLE].split())
-        if sum(char.isalpha() for char in sample) < _SHORT:
+        sample = " ".join(text[: _SAMPLE * 2].split())[:_SAMPLE]
+        if len(_LETTER.findall(sample)) < _SHORT:
             return None
         language, probability = _identifier().classify(sample)
         return normalise(language) if probability >= _SURE else None

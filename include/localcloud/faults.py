@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import socket
+import stat
 import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import asdict, dataclass
@@ -82,15 +83,20 @@ def _shut_down(client: tuple[str, int]) -> None:
     """Shut the connection to ``client`` down: ASGI has no word for it, so look the socket up in this process."""
     for name in os.listdir("/dev/fd"):  # noqa: PTH208 - descriptors, not files
         try:
-            connection = socket.socket(fileno=os.dup(int(name)))
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                _shut_down_if_connected_to(client, os.dup(int(name)))
         except OSError:
+            # Closed meanwhile, or a socket that is not connected.
             continue
-        with connection:
-            try:
-                if connection.getpeername()[:2] == tuple(client):
-                    connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+
+
+def _shut_down_if_connected_to(client: tuple[str, int], descriptor: int) -> None:
+    with socket.socket(fileno=descriptor) as connection:
+        if connection.family in {socket.AF_INET, socket.AF_INET6}:
+            host, port = connection.getpeername()[:2]
+            # The server gives the port as text.
+            if (host, port) == (client[0], int(client[1])):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Faults:

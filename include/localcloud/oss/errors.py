@@ -38,7 +38,6 @@ STATUS = {
     "RequestTimeTooSkewed": 403,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
-    "TooManyBuckets": 400,
 }
 
 

@@ -32,7 +32,6 @@ from localcloud.oss.records import (
 )
 
 _log = logging.getLogger(__name__)
-MAX_BUCKETS = 100
 
 
 class ObjectReader:
@@ -126,8 +125,6 @@ class Store:
                 if acl:
                     connection.execute("UPDATE buckets SET acl = ? WHERE name = ?", (acl, name))
                 return
-            if connection.execute("SELECT count(*) FROM buckets").fetchone()[0] >= MAX_BUCKETS:
-                raise OssError("TooManyBuckets", "You have attempted to create more buckets than allowed.")
             connection.execute(
                 "INSERT INTO buckets (name, created_ms, acl, storage_class) VALUES (?, ?, ?, ?)",
                 (name, now_ms(), acl or "private", storage_class or "Standard"),

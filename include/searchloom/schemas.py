@@ -127,7 +127,7 @@ def _checked(table: pa.Table, schema: pa.Schema, key: str) -> pa.Table:
         raise Terminal(f"{key}: column {missing[0]!r} is missing; the file was not written by this version")
     try:
         cast = table.select(schema.names).cast(schema)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, ValueError) as error:
         raise Terminal(f"{key}: the table does not fit its schema: {error}") from error
     for field in schema:
         if not field.nullable and cast.column(field.name).null_count:

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import oss2
+import requests
 import stamina
 
+from searchloom.cloud.retry import repeatable
 from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable, Transient
 from searchloom.settings import Oss as OssSettings
 
@@ -68,7 +70,7 @@ class Oss:
             except oss2.exceptions.NoSuchBucket:
                 self._bucket.create_bucket()
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def put(
         self,
         key: str,
@@ -89,20 +91,20 @@ class Oss:
         with self._call(key):
             return str(self._bucket.put_object(key, data, headers=headers).etag)
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def get(self, key: str) -> bytes:
         """Read a whole object; ``ServiceNotFound`` where there is none. CRC-64 is checked."""
         with self._call(key):
             return bytes(self._bucket.get_object(key).read())
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def get_with_info(self, key: str) -> tuple[bytes, ObjectInfo]:
         """Read a whole object together with the ETag, times and metadata it was served with."""
         with self._call(key):
             result = self._bucket.get_object(key)
             return bytes(result.read()), _info(key, result)
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def head(self, key: str) -> ObjectInfo:
         """Return what is known of one object; ``ServiceNotFound`` where there is none."""
         with self._call(key):
@@ -128,12 +130,12 @@ class Oss:
                 return
             token = page.next_continuation_token
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def _list_page(self, prefix: str, token: str) -> oss2.models.ListObjectsV2Result:
         with self._call(prefix):
             return self._bucket.list_objects_v2(prefix=prefix, continuation_token=token, max_keys=1000)
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def delete(self, key: str) -> None:
         """Delete one object; nothing happens where there is none."""
         with self._call(key):
@@ -144,7 +146,7 @@ class Oss:
         for start in range(0, len(keys), DELETE_BATCH):
             self._delete_batch(list(keys[start : start + DELETE_BATCH]))
 
-    @stamina.retry(on=Transient, attempts=5, timeout=60)
+    @repeatable
     def _delete_batch(self, keys: Sequence[str]) -> None:
         with self._call(keys[0]):
             self._bucket.batch_delete_objects(keys)
@@ -188,7 +190,8 @@ class Oss:
         place = f"oss://{self.bucket_name}/{what}"
         try:
             yield
-        except oss2.exceptions.RequestError as error:
+        except (oss2.exceptions.RequestError, requests.RequestException) as error:
+            # oss2 wraps what goes wrong before the answer's head, and lets through what cuts its body.
             raise ServiceUnavailable(f"OSS cannot be reached for {place}: {error}", endpoint=self.endpoint) from error
         except oss2.exceptions.InconsistentError as error:
             raise ServiceUnavailable(f"the transfer of {place} was damaged", endpoint=self.endpoint) from error

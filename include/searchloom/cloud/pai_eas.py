@@ -150,7 +150,7 @@ class PaiEas:
             for item in found
         ]
 
-    @repeatable
+    @unrepeatable
     def autoscale(self, *, name: str, lowest: int, highest: int, metric: str = "qps", threshold: float = 10) -> None:
         """Let EAS choose between ``lowest`` and ``highest`` instances so that each stays near the threshold."""
         strategy = models.CreateServiceAutoScalerRequestScaleStrategies(metric_name=metric, threshold=threshold)

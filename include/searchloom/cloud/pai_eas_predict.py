@@ -17,7 +17,7 @@ _OCTETS = "application/octet-stream"
 
 
 class _Target:
-    """Where a service answers: ``url`` is what ``DescribeService`` calls its endpoint, ``.../api/predict/{service}``."""
+    """Where a service answers; ``url`` is the endpoint of ``DescribeService``, ``.../api/predict/{service}``."""
 
     def __init__(self, *, url: str, token: SecretStr, timeout_s: float) -> None:
         self.url = url.rstrip("/")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import random
 
 import stamina
+from stamina.instrumentation import RetryDetails
 
 from searchloom.errors import ServiceUnavailable, Transient
+
+log = logging.getLogger(__name__)
 
 LONGEST_WAIT_S = 30.0
 """A service that asks for a longer wait is not waited for here: the caller's own retry (Airflow's) comes later."""
@@ -32,3 +36,11 @@ repeatable = stamina.retry(on=_when_transient, attempts=5, timeout=60)
 
 unrepeatable = stamina.retry(on=_when_throttled, attempts=5, timeout=60)
 """For calls that must not run twice: only a throttled one, which the service did not carry out, is made again."""
+
+
+def _log(details: RetryDetails) -> None:
+    # stamina's own hook would log the arguments too: whole documents, and what they hold of secrets.
+    log.warning("%s is called again in %.1f s: %s", details.name, details.wait_for, details.caused_by)
+
+
+stamina.instrumentation.set_on_retry_hooks([_log])

@@ -1,0 +1,188 @@
+"""The OSS client against the local OSS, which checks signatures, CRC-64 and conditions as the real one does."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from searchloom.cloud.oss import MULTIPART_FROM, Oss
+from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable
+from searchloom.settings import Oss as OssSettings
+from tests.cloud.recording import Answer, Recorder
+from tests.servers import LocalCloud, local_cloud
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with local_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+def client(cloud: LocalCloud, bucket: str, **changes: object) -> Oss:
+    return Oss(
+        OssSettings(
+            endpoint=cloud.endpoint,
+            region=cloud.region,
+            bucket=bucket,
+            access_key_id=cloud.access_key_id,
+            access_key_secret=SecretStr(cloud.access_key_secret),
+        ).model_copy(update=changes)
+    )
+
+
+@pytest.fixture
+def oss(cloud: LocalCloud) -> Oss:
+    made = client(cloud, f"test-{secrets.token_hex(6)}")
+    made.ensure_bucket()
+    return made
+
+
+def test_a_bucket_that_exists_is_left_alone(oss: Oss) -> None:
+    oss.put("a", b"1")
+    oss.ensure_bucket()
+    assert oss.get("a") == b"1"
+
+
+keys = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\"), min_size=1, max_size=60).filter(
+    lambda key: not key.startswith("/") and len(key.encode()) <= 1023 and key not in {".", ".."}
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(key="raw/a b+c%20d?e=f&g#h/ü/文件~.txt", data=b"")
+@example(key="a//b/./c", data=b"\x00\xff")
+@given(key=keys, data=st.binary(max_size=2000))
+def test_what_goes_in_comes_out(oss: Oss, key: str, data: bytes) -> None:
+    etag = oss.put(key, data, metadata={"tenant": "acme"})
+    found, info = oss.get_with_info(key)
+    assert found == data
+    assert (info.etag, info.size, info.metadata["tenant"]) == (etag, len(data), "acme")
+    assert oss.exists(key)
+    assert key in [entry.key for entry in oss.list(key)]
+    oss.delete(key)
+    assert not oss.exists(key)
+
+
+def test_a_listing_of_several_pages_is_whole_and_in_the_order_of_the_keys(oss: Oss) -> None:
+    names = [f"many/{number:04d}" for number in range(1105)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda name: oss.put(name, b"x"), names))
+    oss.put("other/0", b"x")
+    assert [entry.key for entry in oss.list("many/")] == names
+    oss.delete_many(names)
+    assert list(oss.list("many/")) == []
+    assert oss.exists("other/0")
+
+
+def test_one_of_several_writers_wins_and_the_others_hear_of_it(oss: Oss) -> None:
+    def write(number: int) -> bool:
+        try:
+            oss.put("LEASE", str(number).encode(), forbid_overwrite=True)
+        except ServiceConflict:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(write, range(8)))
+    assert sum(won) == 1
+    assert oss.get("LEASE") == str(won.index(True)).encode()
+
+
+def test_files_go_up_and_come_down_in_parts(oss: Oss, tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "below" / "target"
+    source.write_bytes(secrets.token_bytes(MULTIPART_FROM + 1_234_567))
+    oss.upload(source, "big", metadata={"tenant": "acme"}, content_type="text/plain")
+    oss.download("big", target)
+    assert target.read_bytes() == source.read_bytes()
+    info = oss.head("big")
+    assert (info.size, info.content_type, info.metadata["tenant"]) == (source.stat().st_size, "text/plain", "acme")
+
+
+def test_json_round_trip_and_seekable_file(oss: Oss) -> None:
+    oss.put_json("r/1.json", {"b": [1, None], "a": "ü"})
+    assert oss.get_json("r/1.json") == {"a": "ü", "b": [1, None]}
+    with oss.open("r/1.json") as file:
+        file.seek(-1, 2)
+        assert file.read() == b"}"
+
+
+def test_what_is_missing_is_not_found(oss: Oss, tmp_path: Path) -> None:
+    for call in (oss.get, oss.head, oss.get_json, oss.open):
+        with pytest.raises(ServiceNotFound, match="nowhere"):
+            call("nowhere")
+    with pytest.raises(ServiceNotFound):
+        oss.download("nowhere", tmp_path / "file")
+    assert not (tmp_path / "file").exists()
+
+
+def test_a_wrong_secret_is_refused_with_a_remedy(cloud: LocalCloud) -> None:
+    with pytest.raises(ServiceRefused, match="check the access key") as caught:
+        client(cloud, "some-bucket", access_key_secret=SecretStr("wrong-one")).get("a")
+    assert caught.value.code == "SignatureDoesNotMatch"
+    assert caught.value.request_id
+    assert "wrong-one" not in str(caught.value)
+
+
+def test_an_unknown_key_and_a_missing_bucket(cloud: LocalCloud) -> None:
+    with pytest.raises(ServiceRefused):
+        client(cloud, "some-bucket", access_key_id="somebody-else").get("a")
+    with pytest.raises(ServiceNotFound) as caught:
+        client(cloud, "there-is-no-such-bucket").put("a", b"1")
+    assert caught.value.code == "NoSuchBucket"
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        oss = Oss(OssSettings(endpoint=endpoint, access_key_id="a", access_key_secret=SecretStr("b")))
+        with pytest.raises(ServiceUnavailable) as caught:
+            oss.get("a")
+    assert caught.value.endpoint == endpoint
+
+
+def test_a_cut_connection_and_a_busy_service_are_tried_again(server: Recorder) -> None:
+    oss = Oss(OssSettings(endpoint=server.url, access_key_id="a", access_key_secret=SecretStr("b")))
+    busy = Answer(503, b"<Error><Code>ServiceUnavailable</Code></Error>", {"Content-Type": "application/xml"})
+    server.will(busy, Answer(body=b"half", cut=True), Answer(body=b"whole", headers={"ETag": '"x"'}))
+    assert oss.get("a") == b"whole"
+    assert len(server.requests) == 3
+
+
+def test_what_is_tried_again_is_logged_without_its_data(server: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+    oss = Oss(OssSettings(endpoint=server.url, access_key_id="a", access_key_secret=SecretStr("b")))
+    server.will(Answer(503, b""))
+    with pytest.raises(ServiceUnavailable):
+        oss.put("a", b"the document")
+    assert "is called again" in caplog.text
+    assert "the document" not in caplog.text
+
+
+def write_until_it_dies(oss: Oss, written: list[str]) -> None:
+    for number in range(100_000):
+        oss.put(f"k/{number}", str(number).encode() * 100)
+        written.append(f"k/{number}")
+
+
+def test_a_crash_of_the_service_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    secret = secrets.token_hex(8)
+    written: list[str] = []
+    with local_cloud(tmp_path, access_key_secret=secret) as cloud:
+        oss = client(cloud, "crash")
+        oss.ensure_bucket()
+        threading.Timer(0.3, cloud.kill).start()
+        with pytest.raises(ServiceUnavailable):
+            write_until_it_dies(oss, written)
+    with local_cloud(tmp_path, access_key_secret=secret) as cloud:
+        oss = client(cloud, "crash")
+        assert {entry.key for entry in oss.list("k/")} >= set(written)
+        assert oss.get(written[-1]) == written[-1].removeprefix("k/").encode() * 100

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
+from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_context, task
 
 from searchloom import settings
 from searchloom.orchestration import keys
@@ -80,19 +80,20 @@ def embed_corpus() -> None:
         max_active_tis_per_dag=settings.load().airflow.embed_tasks,
         execution_timeout=timedelta(hours=6),
     )
-    def embed(plan: dict[str, Any], group: int, **context: Any) -> dict[str, Any]:
+    def embed(plan: dict[str, Any], group: int) -> dict[str, Any]:
         """Embed one group of texts."""
-        from searchloom.embedding.encoder import Encoder
-
         from alibaba_ai.hooks.oss import OssHook
         from searchloom.embedding import model, shards
+        from searchloom.embedding.encoder import Encoder
 
         oss = OssHook().get_conn()
         configuration = settings.load()
         folder = model.fetch(oss, plan["version"], configuration.cache)
         encoder = Encoder(folder, configuration.embedding.threads)
         counts = shards.embed_group(oss, plan=plan["plan"], group=group, encoder=encoder)
-        context["outcome"] = f"group {group + 1}: " + ", ".join(f"{n} {what}" for what, n in counts.items())
+        get_current_context()["outcome"] = f"group {group + 1}: " + ", ".join(
+            f"{n} {what}" for what, n in counts.items()
+        )
         return counts
 
     @task(trigger_rule="none_failed", outlets=[VECTORS])

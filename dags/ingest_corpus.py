@@ -24,7 +24,7 @@ import logging
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import CronPartitionTimetable, Param, dag, task
+from airflow.sdk import CronPartitionTimetable, Param, dag, get_current_context, task
 
 from searchloom.orchestration import keys
 from searchloom_dags.assets import CHUNKS
@@ -80,14 +80,16 @@ def ingest_corpus() -> None:
         return list(range(planned["batches"]))
 
     @task(map_index_template="{{ outcome | default('batch ' ~ (ti.map_index + 1)) }}")
-    def parse(plan: dict[str, Any], batch: int, **context: Any) -> dict[str, Any]:
+    def parse(plan: dict[str, Any], batch: int) -> dict[str, Any]:
         """Parse and chunk one batch of files."""
         from alibaba_ai.hooks.oss import OssHook
         from searchloom import settings
         from searchloom.corpus import ingest
 
         counts = ingest.parse_batch(OssHook().get_conn(), plan=plan["plan"], batch=batch, settings=settings.load())
-        context["outcome"] = f"batch {batch + 1}: " + ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+        get_current_context()["outcome"] = f"batch {batch + 1}: " + ", ".join(
+            f"{n} {what}" for what, n in counts.items() if n
+        )
         return counts
 
     @task(trigger_rule="none_failed")

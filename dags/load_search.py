@@ -21,7 +21,7 @@ from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, PartitionedAssetTimetable, dag, task
+from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_context, task
 
 from searchloom.orchestration import keys
 from searchloom.settings import ENGINES, EngineName
@@ -71,7 +71,7 @@ def load_search() -> None:
         map_index_template="{{ outcome | default(task.op_kwargs['engine'] | string) }}",
         execution_timeout=timedelta(hours=6),
     )
-    def load(prepared: dict[str, Any], engine: EngineName, **context: Any) -> dict[str, Any]:
+    def load(prepared: dict[str, Any], engine: EngineName) -> dict[str, Any]:
         """Load what one engine lacks, then verify counts and a sample of ids and versions."""
         from alibaba_ai.hooks.oss import OssHook
         from search_engines.hooks.loader import loader_of
@@ -87,7 +87,7 @@ def load_search() -> None:
                 )
             with log_group(f"Verify {index} of {engine}"):
                 verified = verify(oss, loader, corpus=corpus, index=index)
-        context["outcome"] = f"{engine}: {counts['written']} written, {counts['deleted']} deleted"
+        get_current_context()["outcome"] = f"{engine}: {counts['written']} written, {counts['deleted']} deleted"
         return {"engine": engine, **counts, "verified": verified}
 
     @task(outlets=[SEARCH_INDEX])

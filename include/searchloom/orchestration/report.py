@@ -36,7 +36,7 @@ def summary(api: AirflowApi, runs: list[Run]) -> Json:
 
 def sentences(summary: Json) -> list[str]:
     """Return the summary in words, one line for each DAG that took part."""
-    ran = {run["dag"] for run in summary["runs"]}
+    ran = {run["dag"] for run in summary["runs"] if run["state"] == "success"}
     lines = []
     if "ingest_corpus" in ran:
         lines.append(f"Documents: {_listed(summary['documents'])}; {summary['chunks']} chunks written")

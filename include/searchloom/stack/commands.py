@@ -24,12 +24,6 @@ Without = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the stack's commands to an application."""
-    for command in (up, down, status, doctor):
-        app.command()(command)
-
-
 def up(without: Without = "") -> None:
     """Start the local stack and wait until it is healthy; what runs already is left alone."""
     console = Console()

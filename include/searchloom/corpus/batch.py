@@ -109,12 +109,14 @@ class _Writer:
         self.parts: list[str] = []
 
     def add(self, rows: list[Row]) -> None:
+        """Add all chunks of one document: they lie in one file."""
         self._rows.extend(rows)
-        while len(self._rows) >= _PART_CHUNKS:
+        if len(self._rows) >= _PART_CHUNKS:
             self.flush()
 
     def flush(self) -> None:
-        rows, self._rows = self._rows[:_PART_CHUNKS], self._rows[_PART_CHUNKS:]
+        """Write what was collected."""
+        rows, self._rows = self._rows, []
         if not rows:
             return
         name = f"{self._head['tag']}-{self._batch:05d}-{len(self.parts):03d}"

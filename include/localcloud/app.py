@@ -1,27 +1,37 @@
-"""The ASGI application: everything that is served on the one port, told apart by path."""
+"""The ASGI application: everything that is served on the one port, told apart by path and kind of signature."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from localcloud.acs.service import AcsService, is_acs
 from localcloud.credentials import Keyring
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
+from localcloud.mounts import Mounts
 from localcloud.oss.service import OssService
+from localcloud.pai_dlc.service import DlcService
+from localcloud.sts.service import StsService
 
 
 @dataclass(frozen=True, slots=True)
 class LocalCloudApp:
-    """Paths that begin with an underscore are the local cloud's own (no bucket can be called so); the rest is OSS."""
+    """Paths that begin with an underscore are the local cloud's own (no bucket can be called so).
+
+    Requests with an ACS3 signature are for the ACS3 services; the rest is OSS.
+    """
 
     oss: OssService
+    acs: AcsService
+    dlc: DlcService
     faults: Faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await self._lifespan(receive, send)
         elif scope["type"] != "http":
             raise RuntimeError(f"A {scope['type']} connection came; only HTTP is served.")
         elif scope["path"] == "/_health":
@@ -31,19 +41,28 @@ class LocalCloudApp:
                 await self.faults(scope, receive, send)
             else:
                 await send_json(send, 403, {"error": "Faults are set from this machine only."})
+        elif is_acs(scope):
+            await self.acs(scope, receive, send)
         else:
             await self.oss(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self.dlc.supervisor.start()
+            else:
+                await asyncio.to_thread(self.dlc.supervisor.close)
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
 
 
 def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     """Open the state folder and put the services together."""
     faults = Faults()
-    return LocalCloudApp(OssService(state / "oss", keyring, region, faults), faults)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
+    oss = OssService(state / "oss", keyring, region, faults)
+    mounts = Mounts(oss.store)
+    dlc = DlcService(state / "pai_dlc", mounts)
+    products = [StsService(keyring).product(), dlc.product()]
+    return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, faults)

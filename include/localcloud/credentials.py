@@ -31,6 +31,10 @@ class InvalidSecurityToken(Exception):
     """The token is missing, forged, expired, or not the one of the access key id."""
 
 
+class ExpiredSecurityToken(InvalidSecurityToken):
+    """The token was good once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Keyring:
     """The main access key, and the check of temporary ones."""
@@ -51,11 +55,13 @@ class Keyring:
         if not access_key_id.startswith("STS."):
             raise UnknownAccessKey(access_key_id)
         expires = (security_token or "").partition("-")[0]
-        if not expires.isdecimal() or int(expires) < time.time():
+        if not expires.isdecimal() or len(expires) > 15:
             raise InvalidSecurityToken(access_key_id)
         expected = self._temporary(access_key_id, int(expires))
         if not hmac.compare_digest(expected.security_token.encode(), (security_token or "").encode()):
             raise InvalidSecurityToken(access_key_id)
+        if expected.expires < time.time():
+            raise ExpiredSecurityToken(access_key_id)
         return expected.access_key_secret
 
     def _temporary(self, access_key_id: str, expires: int) -> TemporaryCredential:

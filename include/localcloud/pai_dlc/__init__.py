@@ -1,0 +1,1 @@
+"""PAI-DLC: training jobs that really run, as processes of this machine."""

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import uvloop
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
 from localcloud.app import create_app
 from localcloud.credentials import Keyring
 
+# Large bodies come in pieces of up to this size: fewer steps through Python than with the default of 408 KiB.
+_BUFFER_BYTES = 1024 * 1024
 SECRET_VARIABLE = "LOCALCLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the variable's name
 
 
@@ -38,7 +41,17 @@ def main() -> int:
     except RuntimeError as error:
         sys.stderr.write(f"localcloud: {error}\n")
         return 1
-    uvloop.run(_serve(Server(app, arguments.host, arguments.port, interface=Interfaces.ASGI)))
+    uvloop.run(
+        _serve(
+            Server(
+                app,
+                arguments.host,
+                arguments.port,
+                interface=Interfaces.ASGI,
+                http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
+            )
+        )
+    )
     return 0
 
 

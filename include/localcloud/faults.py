@@ -16,9 +16,9 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
-Kind = Literal["429", "503", "slow", "cut", "lost_answer"]
+Kind = Literal["429", "503", "slow", "cut", "lost_answer", "failed_job"]
 
-KINDS: tuple[Kind, ...] = ("429", "503", "slow", "cut", "lost_answer")
+KINDS: tuple[Kind, ...] = ("429", "503", "slow", "cut", "lost_answer", "failed_job")
 # Long enough for the server to hand half an answer to the kernel before the connection goes.
 _FLUSH_S = 0.1
 
@@ -29,7 +29,7 @@ class Fault:
 
     429 and 503 are refusals in the service's own words, before anything is done. ``slow`` waits ``delay_s`` seconds.
     ``cut`` closes the connection half-way through the answer. ``lost_answer`` does the work and closes the connection
-    without an answer.
+    without an answer. ``failed_job`` is for services that run jobs: the job that the request starts is to fail.
     """
 
     service: str
@@ -51,7 +51,8 @@ class _Cutter:
     """Passes on a share of the body, then closes the client's connection and swallows the rest."""
 
     def __init__(self, scope: Scope, send: Send, *, keep: float) -> None:
-        self._client: tuple[str, int] = scope["client"]
+        # The server gives the port as text.
+        self._client: tuple[str, int] = (scope["client"][0], int(scope["client"][1]))
         self._send = send
         self._keep = keep
         self._left = 0
@@ -92,11 +93,8 @@ def _shut_down(client: tuple[str, int]) -> None:
 
 def _shut_down_if_connected_to(client: tuple[str, int], descriptor: int) -> None:
     with socket.socket(fileno=descriptor) as connection:
-        if connection.family in {socket.AF_INET, socket.AF_INET6}:
-            host, port = connection.getpeername()[:2]
-            # The server gives the port as text.
-            if (host, port) == (client[0], int(client[1])):
-                connection.shutdown(socket.SHUT_RDWR)
+        if connection.family in {socket.AF_INET, socket.AF_INET6} and connection.getpeername()[:2] == client:
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 class Faults:

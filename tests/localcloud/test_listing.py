@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from pathlib import Path
 
 import oss2
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from localcloud.oss.blobs import Written
@@ -21,6 +21,12 @@ LEGAL_KEYS = (
     st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
     | st.text(st.sampled_from("ab/.中"), min_size=1, max_size=12)
 ).filter(lambda key: key[0] not in "/\\")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store of this module's own."""
+    return Store(tmp_path_factory.mktemp("store"))
 
 
 def folded(keys: set[str], prefix: str, delimiter: str) -> list[str]:
@@ -39,20 +45,18 @@ def folded(keys: set[str], prefix: str, delimiter: str) -> list[str]:
     delimiter=st.sampled_from(["", "/", "a/", "中"]),
     page_size=st.integers(1, 4),
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, deadline=None)
 def test_pages_add_up_to_every_key_once_in_utf8_order(
-    tmp_path: Path, keys: set[str], prefix: str, delimiter: str, page_size: int
+    store: Store, keys: set[str], prefix: str, delimiter: str, page_size: int
 ) -> None:
-    store = Store(tmp_path / secrets.token_hex(8))
-    store.create_bucket("bucket", None, None)
+    bucket = secrets.token_hex(8)
+    store.create_bucket(bucket, None, None)
     for key in keys:
         written = Written(blob=secrets.token_hex(16), size=0, md5=bytes(16), crc64=0)
-        store.put("bucket", key, written, Attributes())
+        store.put(bucket, key, written, Attributes())
     found, marker = [], ""
     for _ in itertools.repeat(None, len(keys) + 1):
-        page = list_objects(
-            store.database, "bucket", prefix=prefix, delimiter=delimiter, marker=marker, limit=page_size
-        )
+        page = list_objects(store.database, bucket, prefix=prefix, delimiter=delimiter, marker=marker, limit=page_size)
         assert len(page) <= page_size
         found += sorted([*(entry.key for entry in page.entries), *page.prefixes], key=str.encode)
         marker = page.next_marker

@@ -97,6 +97,13 @@ def test_a_signed_url_that_has_expired_or_was_changed_is_refused(
     assert (answer.status_code, "Request has expired" in answer.text) == (403, True)
 
 
+def test_a_bucket_may_come_as_part_of_the_host_name(cloud: LocalCloud, bucket: oss2.Bucket) -> None:
+    bucket.put_object("dir/key", b"data")
+    url = bucket.sign_url("GET", "dir/key", 60, slash_safe=True).replace(f"/{bucket.bucket_name}/", "/")
+    host = f"{bucket.bucket_name}.localhost:{cloud.address[1]}"
+    assert requests.get(url, headers={"Host": host}, timeout=10).content == b"data"
+
+
 def test_a_signature_for_another_region_is_refused(cloud: LocalCloud) -> None:
     elsewhere = LocalCloud(cloud.endpoint, cloud.access_key_id, cloud.access_key_secret, "cn-beijing", cloud.pid)
     error = refusal(bucket_of(elsewhere, "any-bucket").get_object, "key")

@@ -60,14 +60,22 @@ async def _receive(request: OssRequest, writer: BlobWriter, threads: Threads) ->
     announced = _announced_length(request)
     buffer = bytearray()
     received = 0
-    async for chunk in request.chunks():
-        received += len(chunk)
-        if received > MAX_BODY_BYTES:
-            raise _too_large(received)
-        buffer += chunk
-        if len(buffer) >= _CHUNK_BYTES:
-            await threads.run(writer.write, buffer)
-            buffer = bytearray()
+    # One chunk is hashed and written while the next one comes in.
+    writing: asyncio.Future[None] | None = None
+    try:
+        async for chunk in request.chunks():
+            received += len(chunk)
+            if received > MAX_BODY_BYTES:
+                raise _too_large(received)
+            buffer += chunk
+            if len(buffer) >= _CHUNK_BYTES:
+                if writing is not None:
+                    await writing
+                writing = asyncio.ensure_future(threads.run(writer.write, buffer))
+                buffer = bytearray()
+    finally:
+        if writing is not None:
+            await writing
     if announced is not None and received != announced:
         raise ClientGoneError
     if buffer:

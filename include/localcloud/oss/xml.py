@@ -15,7 +15,8 @@ from localcloud.oss.errors import OssError
 Content = str | int | bool | Mapping[str, "Content"] | Iterable[tuple[str, "Content"]]
 
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f]")
+_TEXT = re.compile(rb">[^<]*</")
 
 
 def document(root: str, content: Content) -> bytes:
@@ -46,9 +47,10 @@ def parse(body: bytes, root: str) -> ET.Element:
     # A document type could define entities that expand without end; no OSS document has one.
     if b"<!DOCTYPE" in body:
         raise malformed()
-    # XML has no control characters, but keys may, and clients send them raw: a nonce stands in for them meanwhile.
+    # XML has no control characters and folds carriage returns, but keys may hold both, and clients send them raw:
+    # a nonce stands in for them meanwhile.
     nonce = secrets.token_hex(8)
-    body = _CONTROL.sub(lambda found: f"[{nonce}{found[0][0]:02x}]".encode(), body)
+    body = _TEXT.sub(lambda text: _CONTROL.sub(lambda c: f"[{nonce}{c[0][0]:02x}]".encode(), text[0]), body)
     try:
         element = ET.fromstring(body)  # noqa: S314 - document types are refused above
     except ET.ParseError:

@@ -20,6 +20,9 @@ from searchloom.errors import UsageError
 HOME = Path(__file__).resolve().parents[2]
 """The checkout: ``dags/``, ``plugins/``, ``profiles/`` and ``deploy/`` are found from here."""
 
+CORPUS_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+"""What a corpus may be called: its name is part of keys, of partition keys and of index names."""
+
 EngineName = Literal["opensearch", "elasticsearch"]
 ENGINES: tuple[EngineName, ...] = ("opensearch", "elasticsearch")
 

@@ -44,9 +44,7 @@ def put(
 
 @app.command("import-beir")
 def import_beir(
-    folder: Annotated[
-        Path, typer.Argument(help="Holds corpus.jsonl[.gz], queries.jsonl[.gz] and qrels/SPLIT.tsv[.gz].")
-    ],
+    folder: Annotated[Path, typer.Argument(help="corpus.jsonl[.gz], queries.jsonl[.gz], qrels/SPLIT.tsv[.gz].")],
     corpus: Corpus = "default",
 ) -> None:
     """Import a judged collection in the layout of BEIR: its documents, its queries, its judgments."""

@@ -37,9 +37,7 @@ def put(
 
     oss = _bucket(corpus)
     keys = upload.put(oss, corpus, paths, tenant=tenant, groups=tuple(group or ()))
-    _say(
-        f"{len(keys)} files uploaded to corpus {corpus!r}; `searchloom run ingest_corpus --corpus {corpus}` takes them up"
-    )
+    _say(f"{len(keys)} files uploaded; `searchloom run ingest_corpus --corpus {corpus}` takes them up")
 
 
 @app.command("import-beir")

@@ -17,7 +17,7 @@ from searchloom.engines.interface import Access, GenerationMeta, Hit, Loader, Se
 from searchloom.engines.lexical import MAX_TERMS, highlighting, lexical_query
 from searchloom.errors import ServiceUnavailable, UsageError
 from searchloom.settings import ENGINES, EngineName, Settings
-from tests.engines.chunks import DIMS, delete, index
+from tests.engines.chunks import DIMS, delete, identity, index
 
 ANYONE = Access("default")
 Fill = Callable[..., None]
@@ -101,6 +101,24 @@ async def test_without_a_match_in_the_text_the_passage_is_its_head(
     assert by_title.highlight == by_vector.highlight
     assert by_title.highlight.startswith("&lt;b&gt;Head&lt;/b&gt; of the text. More")
     assert 200 < len(by_title.highlight) < 300
+
+
+async def test_passages_can_be_had_for_the_page_alone(searching: Searcher, generation: str, fill: Fill) -> None:
+    fill(
+        index("a", text="the needle & the thread"),
+        index("b", text="a <b>haystack</b>"),
+        index("c", text="a needle of others", tenant="other"),
+    )
+    chunks = [identity("a"), identity("b"), identity("c")]
+    passages = await searching.passages(generation, "needles", chunks, ANYONE, timeout_s=10)
+    assert passages == {
+        identity("a"): "the <em>needle</em> &amp; the thread",
+        identity("b"): "a &lt;b&gt;haystack&lt;/b&gt;",
+    }
+    (hit,) = await searching.bm25(generation, "needles", ANYONE, size=10, timeout_s=10, highlight=False)
+    assert hit.highlight == "the needle &amp; the thread"
+    assert await searching.passages(generation, "needles", [], ANYONE, timeout_s=10) == {}
+    assert len(await searching.passages(generation, "", chunks, ANYONE, timeout_s=10)) == 2
 
 
 async def test_vector_scores_are_cosines(searching: Searcher, generation: str, fill: Fill) -> None:

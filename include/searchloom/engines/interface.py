@@ -104,13 +104,20 @@ class Searcher(Protocol):
 
     name: EngineName
 
-    async def bm25(self, index: str, query: str, access: Access, *, size: int, timeout_s: float) -> list[Hit]:
-        """The ``size`` best chunks by BM25, best first, with highlights."""
+    async def bm25(
+        self, index: str, query: str, access: Access, *, size: int, timeout_s: float, highlight: bool = True
+    ) -> list[Hit]:
+        """The ``size`` best chunks by BM25, best first; highlighting many of them takes longer than finding them."""
 
     async def vector(
         self, index: str, embedding: Sequence[float], access: Access, *, size: int, timeout_s: float
     ) -> list[Hit]:
         """The ``size`` nearest chunks by cosine, best first; ``embedding`` is ``[dims] float``."""
+
+    async def passages(
+        self, index: str, query: str, chunk_ids: Sequence[str], access: Access, *, timeout_s: float
+    ) -> dict[str, str]:
+        """The highlighted passage of each of these chunks, however they were found: for the page that is shown."""
 
     async def ping(self) -> bool:
         """Whether the engine answers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from searchloom.engines.interface import Access
@@ -34,11 +35,20 @@ def lexical_query(query: str, access: Access) -> dict[str, Any]:
     The scores of title, section and text are added up, so that a word in the title counts on top of its place in the
     text: on Cranfield nDCG@10 .41, against .38 for one field that holds all three.
     """
+    return {"bool": {"must": [_scored(query)], "filter": filters(access)}}
+
+
+def passages_query(query: str, access: Access, chunk_ids: Sequence[str]) -> dict[str, Any]:
+    """Return a search for these chunks alone, whether or not a word of the query stands in them."""
+    wanted = {"ids": {"values": list(chunk_ids)}}
+    return {"bool": {"should": [_scored(query)], "filter": [*filters(access), wanted]}}
+
+
+def _scored(query: str) -> dict[str, Any]:
     words = clean(query)
     suffix = ".cjk" if _CJK.search(words) else ""
     fields = [f"{name}{suffix}" for name in LEXICAL_FIELDS]
-    scored = {"multi_match": {"query": words, "type": "most_fields", "fields": fields}}
-    return {"bool": {"must": [scored], "filter": filters(access)}}
+    return {"multi_match": {"query": words, "type": "most_fields", "fields": fields}}
 
 
 def filters(access: Access) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ __all__ = ["load", "verify"]
 
 log = logging.getLogger(__name__)
 
+_LOOKUP_ROWS = 16_384  # chunks in memory at a time, with their vectors: some 100 MB
 _PLAIN = [name for name in schemas.CHUNKS.names if name not in {"chunk_id", "last_modified"}]
 
 
@@ -46,7 +47,8 @@ class _Load:
 
     def upserts(self) -> Iterator[Write]:
         """Every chunk in force that the index lacks; documents without all of their vectors are left for later."""
-        for table in chunks.in_force(self.oss, self.corpus, self.manifest, since_seq=self.meta.loaded_seq):
+        tables = chunks.in_force(self.oss, self.corpus, self.manifest, since_seq=self.meta.loaded_seq)
+        for table in _batches(tables):
             vectors = self._vectors(table)
             rows = table.to_pylist()
             self.left_out |= {row["doc_id"]: row["seq"] for row in rows if row["content_sha256"] not in vectors}
@@ -118,6 +120,18 @@ def load(oss: Oss, loader: Loader, *, corpus: str, index: str, embedding_version
     if work.left_out:
         log.warning("%d documents wait for their vectors; the next load takes them", len(work.left_out))
     return _report(work, buried)
+
+
+def _batches(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Put small files together: every look-up of vectors reads all shards that the texts at hand fall into."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _LOOKUP_ROWS:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _meta_for(loader: Loader, index: str, *, corpus: str, embedding_version: str) -> GenerationMeta:

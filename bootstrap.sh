@@ -76,6 +76,10 @@ if [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; then
 fi
 
 [ -f "$requirements" ] || fail "there is no $requirements here; run this in a checkout of Searchloom"
+# One at a time: 'make lint' and 'make test' may be run side by side.
+mkdir -p .cache
+exec 9>.cache/bootstrap.lock
+if command -v flock >/dev/null; then flock 9; fi
 is_current "$requirements" && exit 0
 [ "$requirements" = requirements.txt ] && is_current requirements-dev.txt && exit 0
 

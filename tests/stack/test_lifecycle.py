@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,20 @@ def test_a_stranger_on_the_port_is_never_taken_for_the_part(keeper: Keeper, said
                 start(keeper, said, part)
         finally:
             stranger.kill()
+
+
+def test_a_part_waits_for_what_it_needs(keeper: Keeper, said: list[tuple[str, str]]):
+    furnished: list[str] = []
+    first = replace(server(free_port(), "first"), furnish=lambda: furnished.append("first"))
+    second = server(free_port(), "second")
+    launch = second.launch
+
+    def launch_second() -> Launch:
+        assert furnished == ["first"]
+        return launch()
+
+    start(keeper, said, replace(second, needs=frozenset({"first", "left out"}), launch=launch_second), first)
+    assert [name for name, _ in said] == ["first", "first", "second", "second"]
 
 
 def test_an_unknown_part_is_named_with_the_known_ones(tmp_path: Path):

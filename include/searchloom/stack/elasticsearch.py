@@ -50,7 +50,12 @@ def _configure(node: Node) -> None:
     security = {"xpack.security.enabled": False, "xpack.security.autoconfiguration.enabled": False}
     text = yaml.safe_dump(node.configuration() | security)
     (conf / "elasticsearch.yml").write_text(text, encoding="utf-8")
-    options = [*node.jvm_options(), "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1", ""]
+    options = [
+        *node.jvm_options(),
+        "-XX:-AlwaysPreTouch",  # the launcher's default takes the whole heap at once, used or not
+        "-Dorg.apache.lucene.store.MMapDirectory.sharedArenaMaxPermits=1",
+        "",
+    ]
     (conf / "jvm.options").write_text("\n".join(options), encoding="utf-8")
 
 

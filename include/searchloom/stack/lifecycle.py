@@ -90,7 +90,19 @@ def status(settings: Settings) -> list[Status]:
 def start_all(wanted: list[Part], keeper: Keeper, say: Say) -> None:
     """Start parts side by side and wait until all are healthy; the first failure stops the waiting for the others."""
     stop = threading.Event()
-    _each(wanted, lambda part: _bring_up(part, keeper, say, stop), stop)
+    healthy = {part.name: threading.Event() for part in wanted}
+
+    def work(part: Part) -> None:
+        for need in part.needs & healthy.keys():
+            while not healthy[need].wait(POLL):
+                if stop.is_set():
+                    return
+        _bring_up(part, keeper, say, stop)
+        if not stop.is_set():
+            part.furnish()
+            healthy[part.name].set()
+
+    _each(wanted, work, stop)
 
 
 def _each(items: Sequence[Item], work: Callable[[Item], None], stop: threading.Event | None = None) -> None:

@@ -30,6 +30,7 @@ class Part:
     """One long-running process of the local stack.
 
     ``port`` is the one that ``health`` asks, if the part has its own; who listens there must belong to the part.
+    ``needs`` names parts that must be healthy first, if they are started too; ``furnish`` runs once it is healthy.
     ``patience`` and ``grace`` are seconds: to become healthy, and to stop.
     """
 
@@ -39,7 +40,9 @@ class Part:
     launch: Callable[[], Launch]
     health: Health
     port: int | None = None
-    patience: float = 240.0
+    needs: frozenset[str] = frozenset()
+    furnish: Callable[[], None] = lambda: None
+    patience: float = 300.0
     grace: float = 20.0
 
 

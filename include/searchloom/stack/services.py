@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 
+from searchloom.cloud.oss import Oss
 from searchloom.settings import HOME, Settings
 from searchloom.stack.part import Launch, Part, answers, port_of
 
@@ -23,7 +25,7 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def localcloud(settings: Settings) -> Part:
-    """Describe the local cloud, which serves OSS at ``settings.oss.endpoint``."""
+    """Describe the local cloud, which serves OSS at ``settings.oss.endpoint``, with the bucket that everyone uses."""
     url = settings.oss.endpoint
 
     def launch() -> Launch:
@@ -37,7 +39,10 @@ def localcloud(settings: Settings) -> Part:
         # The secret travels in the environment: a command line can be read by everyone.
         return Launch(tuple(command), environment(settings) | {"LOCALCLOUD_ACCESS_KEY_SECRET": secret}, HOME)
 
-    return _service("localcloud", url, f"{url}/_health", launch)
+    def make_bucket() -> None:
+        Oss(settings.oss).ensure_bucket()
+
+    return replace(_service("localcloud", url, f"{url}/_health", launch), furnish=make_bucket)
 
 
 def embedding(settings: Settings) -> Part:
@@ -47,7 +52,8 @@ def embedding(settings: Settings) -> Part:
     def launch() -> Launch:
         return Launch((sys.executable, "-m", "searchloom.inference"), environment(settings), HOME)
 
-    return _service("embedding", url, f"{url}/health", launch)
+    # It takes its model from OSS.
+    return replace(_service("embedding", url, f"{url}/health", launch), needs=frozenset({"localcloud"}))
 
 
 def query(settings: Settings) -> Part:

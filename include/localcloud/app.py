@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.acs.service import AcsService, is_acs
+from localcloud.aiworkspace.service import AiWorkspaceService
 from localcloud.credentials import Keyring
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
 from localcloud.mounts import Mounts
@@ -64,5 +65,5 @@ def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     oss = OssService(state / "oss", keyring, region, faults)
     mounts = Mounts(oss.store)
     dlc = DlcService(state / "pai_dlc", mounts)
-    products = [StsService(keyring).product(), dlc.product()]
+    products = [StsService(keyring).product(), dlc.product(), AiWorkspaceService(state / "aiworkspace").product()]
     return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, faults)

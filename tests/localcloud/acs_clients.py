@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from alibabacloud_aiworkspace20210204.client import Client as WorkspaceClient
 from alibabacloud_pai_dlc20201203 import models as dlc
 from alibabacloud_pai_dlc20201203.client import Client as DlcClient
 from alibabacloud_sts20150401.client import Client as StsClient
@@ -71,3 +72,7 @@ def finished(client: DlcClient, job_id: str) -> dlc.GetJobResponseBody:
 def logs(client: DlcClient, job_id: str, **more: Any) -> list[str]:
     pod = get_job(client, job_id).pods[0].pod_id
     return client.get_pod_logs(job_id, pod, dlc.GetPodLogsRequest(**more)).body.logs
+
+
+def registry_client(cloud: LocalCloud) -> WorkspaceClient:
+    return WorkspaceClient(config(cloud))

@@ -23,7 +23,7 @@ from typing import Any
 from localcloud.pai_dlc.logs import copy_lines
 from localcloud.timestamps import now_ms
 
-GRACE_S = 10.0
+GRACE_S = 5.0
 _POLL_S = 0.1
 # Longer than it takes to read what a dead process left in its pipe.
 _LOG_END_S = 2.0

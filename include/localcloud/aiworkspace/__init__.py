@@ -1,0 +1,1 @@
+"""PAI AIWorkSpace: workspaces and the model registry."""

@@ -18,6 +18,15 @@ from searchloom.errors import (
 
 _QUEUE_FULL = 450  # EAS: the queue of the service is full
 
+_BROKEN = (
+    "InternalError",
+    "InternalServerError",
+    "ServiceUnavailable",
+    "SystemError",
+    "RequestTimeOut",
+    "ModelServing",
+)
+
 
 def failure(
     *,
@@ -44,7 +53,7 @@ def failure(
             retry_after_s=retry_after_s,
         )
     facts: dict[str, Any] = {"code": code, "request_id": request_id, "endpoint": endpoint}
-    if status >= 500 or status == 408:
+    if status >= 500 or status == 408 or code.startswith(_BROKEN):
         text = f"{service} could not answer about {what}: {said}"
         return ServiceUnavailable(text, **facts, retry_after_s=retry_after_s)
     if status == 404 or code.endswith(("NotFound", "NotExist", "NotExists")):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -118,8 +119,9 @@ class Chunker:
         """Leave out headings that stand above others only, and give a document of nothing but a title a text."""
         sections = [
             section
-            for section, after in zip(document.sections, [*document.sections[1:], None], strict=True)
-            if section.text or (section.path and not (after and after.path[: len(section.path)] == section.path))
+            for section, after in pairwise([*document.sections, None])
+            if section
+            and (section.text or (section.path and not (after and after.path[: len(section.path)] == section.path)))
         ]
         cut = [Section(section.path, text) for section in sections for text in slices(section.text)]
         return document.title, cut or [Section((), "")]

@@ -83,8 +83,9 @@ class SearchPipeline:
 
     async def _embed(self, work: _Work) -> Embedding | None:
         """Return the query's vector, or None where it cannot be had in time."""
-        share = work.deadline.share(0.4)  # the engines need the rest
-        budget = min(share, Deadline.after(self._settings.embedding_ms / 1000), key=lambda deadline: deadline.at)
+        budget = work.deadline.share(0.5)  # the engines need the rest
+        if work.request.mode == "hybrid":
+            budget = min(budget, Deadline.after(self._settings.embedding_ms / 1000), key=lambda deadline: deadline.at)
         try:
             return await work.timed("embed", self._embedder.embed(work.request.query, work.release.embedding, budget))
         except SearchloomError as error:

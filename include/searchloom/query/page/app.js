@@ -4,7 +4,7 @@ const TEXTS = {
     searching: "Searching …",
     found: (n, a) => `${n === 1 ? "1 document" : `${n} documents`} · release ${a.release} · ${Math.round(a.took_ms)} ms`,
     nothing: "No document matches. Try other words, or the Vector ranking, which looks for meaning.",
-    degraded: (parts) => `Answered without ${parts.join(" and ")}: not reachable just now.`,
+    degraded: (parts) => `Answered without ${parts.join(" and ")}: no answer in time just now.`,
     unreachable: "The service does not answer. Is it running?",
     no_corpora: "There is no corpus to search yet: the first load is still on its way. This page looks again by itself.",
     more: "More results",
@@ -14,6 +14,7 @@ const TEXTS = {
   },
 };
 const text = TEXTS.en;
+const PARTS = { vector: "the vector ranking" };
 const NAMES = { opensearch: "OpenSearch", elasticsearch: "Elasticsearch" };
 const PAGE = 10;
 const $ = (id) => document.getElementById(id);
@@ -108,7 +109,7 @@ function column(answer, beside, mine) {
     made.append(element("h2", "", NAMES[answer.engine]), element("p", "facts", text.found(answer.results.length, answer)));
   }
   if (answer.degraded.length) {
-    made.append(element("p", "degraded", text.degraded(answer.degraded.map((part) => NAMES[part] ?? part))));
+    made.append(element("p", "degraded", text.degraded(answer.degraded.map((part) => NAMES[part] ?? PARTS[part] ?? part))));
   }
   const list = element("ol");
   list.append(...answer.results.map(item));
@@ -146,7 +147,7 @@ function item(result) {
   if (result.language) made.querySelector(".passage").lang = result.language;
   const why = made.querySelector(".why");
   why.hidden = !$("explain").checked;
-  why.append(...bar("score", result.score, result.score.toFixed(3)));
+  if (chosen("mode") === "hybrid") why.append(...bar("score", result.score, result.score.toFixed(3)));
   for (const part of ["bm25", "vector"]) {
     const said = result.explain?.[part];
     if (said) why.append(...bar(part, said.normalised, text.part(said)));

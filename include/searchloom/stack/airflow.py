@@ -155,12 +155,17 @@ def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
         "logging": {"base_log_folder": home / "logs"},
         "scheduler": {
             # What a killed scheduler leaves behind is found within a minute. A busy machine may be late with a
-            # heartbeat (every 5 s), so the limit is not shorter.
+            # heartbeat, so the limit is not shorter.
             "task_instance_heartbeat_timeout": 45,
             "task_instance_heartbeat_timeout_detection_interval": 10,
             "orphaned_tasks_check_interval": 20,
         },
-        "workers": {"execution_api_timeout": 30, "max_failed_heartbeats": 10},
+        "workers": {
+            # Also how long a finished task keeps its slot: the supervisor looks for the exit once an interval.
+            "min_heartbeat_interval": 1,
+            "max_failed_heartbeats": 30,
+            "execution_api_timeout": 30,
+        },
         "dag_processor": {
             "refresh_interval": 30,
             "min_file_process_interval": 30,

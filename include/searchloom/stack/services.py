@@ -74,4 +74,5 @@ def _service(name: str, url: str, health_url: str, launch: Callable[[], Launch])
         launch=launch,
         health=answers(health_url),
         port=port_of(url),
+        grace=10.0,
     )

@@ -49,9 +49,8 @@ def base_folder(oss: Oss, settings: Settings) -> Path:
     if base.startswith(_OSS):
         bucket, _, prefix = base.removeprefix(_OSS).partition("/")
         if bucket != oss.bucket_name or not prefix:
-            raise UsageError(
-                f"embedding.base_model {base!r} must be oss://{oss.bucket_name}/PREFIX, the project's bucket"
-            )
+            wanted = f"oss://{oss.bucket_name}/PREFIX"
+            raise UsageError(f"embedding.base_model {base!r} is not in the project's bucket; write {wanted}")
         return _downloaded(oss, prefix.rstrip("/") + "/", settings.cache / "models" / _slug(base))
     if Path(base).expanduser().is_dir():
         return Path(base).expanduser()

@@ -38,7 +38,7 @@ def test_the_base_model_serves_as_one_process_and_stops(tmp_path: Path) -> None:
         }
         process = subprocess.Popen([sys.executable, "-m", "searchloom.inference"], env=environment)
         try:
-            wait_for(lambda: httpx.get(f"{url}/health", timeout=5.0).is_success, process, seconds=180)
+            wait_for(lambda: httpx.get(f"{url}/health", timeout=5.0).is_success, process, seconds=300)
             with httpx.Client(base_url=url, headers={"Authorization": "Bearer secret"}, timeout=60.0) as client:
                 _check_answers(client)
             process.send_signal(signal.SIGTERM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from urllib.parse import urlsplit
@@ -27,7 +28,9 @@ def load_handler(settings: Settings) -> EmbeddingHandler:
     """Load the base model: from its package or folder, and noted in OSS like every other model."""
     oss = Oss(settings.oss)
     card = publish_base(oss, settings)
-    encoder = Encoder(fetch(oss, card.version, settings.cache), settings.embedding.threads)
+    # Half the cores: one short text gains little from more, and on a busy machine the threads wait for each other.
+    threads = settings.embedding.threads or max(1, (os.cpu_count() or 1) // 2)
+    encoder = Encoder(fetch(oss, card.version, settings.cache), threads)
     encoder.encode(["the first call is the slow one"])
     log.info("model %s is loaded: %d dimensions", card.version, card.dims)
     return EmbeddingHandler(ServedModel(card.version, card.dims), encoder.encode)

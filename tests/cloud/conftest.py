@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from searchloom.settings import Acs, Bailian
 from tests.cloud.recording import Recorder, recorder
+from tests.servers import LocalCloud, local_cloud
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +23,20 @@ def _server() -> Iterator[Recorder]:
 def server(_server: Recorder) -> Recorder:
     _server.will()
     return _server
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    """A local cloud with a state folder of its own."""
+    with local_cloud(tmp_path_factory.mktemp("cloud")) as running:
+        yield running
+
+
+@pytest.fixture
+def real_acs(cloud: LocalCloud) -> Acs:
+    """Settings that point at the local cloud."""
+    secret = SecretStr(cloud.access_key_secret)
+    return Acs(endpoint=cloud.endpoint, access_key_id=cloud.access_key_id, access_key_secret=secret, read_timeout_s=10)
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,12 +18,6 @@ from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, 
 from searchloom.settings import Oss as OssSettings
 from tests.cloud.recording import Answer, Recorder
 from tests.servers import LocalCloud, local_cloud
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with local_cloud(tmp_path_factory.mktemp("cloud")) as running:
-        yield running
 
 
 def client(cloud: LocalCloud, bucket: str, **changes: object) -> Oss:

@@ -101,7 +101,8 @@ def embed_corpus() -> None:
         plan: dict[str, Any], groups: Sequence[dict[str, Any]] | None, *, outlet_events: Any
     ) -> dict[str, Any]:
         """Tell `load_search` that the vectors are there."""
-        done = {"key": plan["key"], "version": plan["version"], "embedded": sum(g["embedded"] for g in groups or ())}
+        embedded = sum(group["embedded"] for group in groups or ())
+        done = {**{name: plan[name] for name in ("key", "version", "present")}, "embedded": embedded}
         log.info("%s: embedded %d texts with %s", done["key"], done["embedded"], done["version"])
         event = outlet_events[VECTORS]
         event.extra = done

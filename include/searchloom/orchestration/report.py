@@ -11,6 +11,7 @@ from searchloom.orchestration.follow import Run
 _LAST_TASK = {"ingest_corpus": "commit", "embed_corpus": "announce", "load_search": "publish"}
 _DOCUMENTS = ("new", "changed", "unchanged", "removed", "quarantined")
 _VECTORS = ("embedded", "present")
+_LOADED = ("written", "deleted", "current", "refused", "waiting")
 
 
 def summary(api: AirflowApi, runs: list[Run]) -> Json:
@@ -19,7 +20,7 @@ def summary(api: AirflowApi, runs: list[Run]) -> Json:
     engines: dict[str, Counter[str]] = {}
     for loaded in results["load_search"]:
         for engine, counts in loaded["engines"].items():
-            engines.setdefault(engine, Counter()).update(_numbers(counts))
+            engines.setdefault(engine, Counter()).update({name: counts[name] for name in _LOADED})
     ingested, embedded = results["ingest_corpus"], results["embed_corpus"]
     return {
         "state": "success" if all(run.state == "success" for run in runs) else "failed",
@@ -57,10 +58,6 @@ def _results(api: AirflowApi, runs: list[Run], dag_id: str) -> list[Json]:
 def _sums(results: Iterable[Json], names: Iterable[str]) -> dict[str, int]:
     rows = list(results)
     return {name: sum(row.get(name) or 0 for row in rows) for name in names}
-
-
-def _numbers(counts: Json) -> dict[str, int]:
-    return {name: n for name, n in counts.items() if isinstance(n, int) and not isinstance(n, bool)}
 
 
 def _listed(counts: dict[str, int]) -> str:

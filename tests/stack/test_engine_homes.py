@@ -13,12 +13,14 @@ from rich.console import Console
 
 from searchloom.errors import Terminal, Transient, UsageError
 from searchloom.settings import ENGINES, Settings
-from searchloom.stack import engine_homes, engine_layout, engine_lock
+from searchloom.stack import accounts, engine_homes, engine_layout, engine_lock
 from searchloom.stack.engine_lock import Artifact
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    # As root, nobody cannot enter pytest's folders: what would go to /var/lib stays here.
+    monkeypatch.setattr(accounts, "ELSEWHERE", tmp_path / "elsewhere")
     return Settings(cache=tmp_path / "cache", state=tmp_path / "state")
 
 

@@ -10,7 +10,7 @@ from searchloom.errors import SearchloomError, UsageError
 from searchloom.settings import Oss as OssSettings
 
 
-class OssHook(BaseHook):
+class OssHook(BaseHook):  # type: ignore[misc]  # Airflow is Any to mypy here
     """Make the OSS client of one connection of type ``alibaba_oss``.
 
     :param alibaba_oss_conn_id: id of the connection

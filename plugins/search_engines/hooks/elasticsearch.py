@@ -13,7 +13,7 @@ from searchloom.engines.interface import Loader
 from searchloom.settings import Engine
 
 
-class ElasticsearchLoaderHook(ElasticsearchSQLHook):
+class ElasticsearchLoaderHook(ElasticsearchSQLHook):  # type: ignore[misc]  # Airflow is Any to mypy here
     """Make the loader of one connection of type ``elasticsearch``; the official hook reads the connection.
 
     :param elasticsearch_conn_id: id of the connection; its schema is http or https, its extra may hold ``ca_certs``

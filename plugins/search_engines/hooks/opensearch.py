@@ -13,7 +13,7 @@ from searchloom.engines.interface import Loader
 from searchloom.settings import Engine
 
 
-class OpenSearchLoaderHook(OpenSearchHook):
+class OpenSearchLoaderHook(OpenSearchHook):  # type: ignore[misc]  # Airflow is Any to mypy here
     """Make the loader of one connection of type ``opensearch``; the official hook reads the connection.
 
     :param open_search_conn_id: id of the connection; https by its schema or by ``use_ssl`` in its extra, which may also

@@ -14,6 +14,8 @@ from localcloud.faults import Faults, Receive, Scope, Send, send_json
 from localcloud.mounts import Mounts
 from localcloud.oss.service import OssService
 from localcloud.pai_dlc.service import DlcService
+from localcloud.pai_eas.gateway import PREFIX as PREDICT
+from localcloud.pai_eas.service import EasService
 from localcloud.sts.service import StsService
 
 
@@ -21,12 +23,13 @@ from localcloud.sts.service import StsService
 class LocalCloudApp:
     """Paths that begin with an underscore are the local cloud's own (no bucket can be called so).
 
-    Requests with an ACS3 signature are for the ACS3 services; the rest is OSS.
+    Requests with an ACS3 signature are for the ACS3 services, predictions go to EAS; the rest is OSS.
     """
 
     oss: OssService
     acs: AcsService
     dlc: DlcService
+    eas: EasService
     faults: Faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,6 +45,8 @@ class LocalCloudApp:
                 await self.faults(scope, receive, send)
             else:
                 await send_json(send, 403, {"error": "Faults are set from this machine only."})
+        elif scope["path"].startswith(PREDICT):
+            await self.eas.gateway(scope, receive, send)
         elif is_acs(scope):
             await self.acs(scope, receive, send)
         else:
@@ -52,7 +57,10 @@ class LocalCloudApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.dlc.supervisor.start()
+                self.eas.manager.start()
             else:
+                await self.eas.gateway.close()
+                await asyncio.to_thread(self.eas.manager.close)
                 await asyncio.to_thread(self.dlc.supervisor.close)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
@@ -65,5 +73,7 @@ def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     oss = OssService(state / "oss", keyring, region, faults)
     mounts = Mounts(oss.store)
     dlc = DlcService(state / "pai_dlc", mounts)
-    products = [StsService(keyring).product(), dlc.product(), AiWorkspaceService(state / "aiworkspace").product()]
-    return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, faults)
+    eas = EasService(state / "pai_eas", mounts, faults, region)
+    registry = AiWorkspaceService(state / "aiworkspace")
+    products = [service.product() for service in (StsService(keyring), dlc, eas, registry)]
+    return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, eas, faults)

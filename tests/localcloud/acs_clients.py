@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from alibabacloud_aiworkspace20210204.client import Client as WorkspaceClient
+from alibabacloud_eas20210701.client import Client as EasClient
 from alibabacloud_pai_dlc20201203 import models as dlc
 from alibabacloud_pai_dlc20201203.client import Client as DlcClient
 from alibabacloud_sts20150401.client import Client as StsClient
@@ -76,3 +77,7 @@ def logs(client: DlcClient, job_id: str, **more: Any) -> list[str]:
 
 def registry_client(cloud: LocalCloud) -> WorkspaceClient:
     return WorkspaceClient(config(cloud))
+
+
+def eas_client(cloud: LocalCloud) -> EasClient:
+    return EasClient(config(cloud))

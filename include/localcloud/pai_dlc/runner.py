@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.pai_dlc.logs import copy_lines
+from localcloud.line_logs import copy_lines
 from localcloud.timestamps import now_ms
 
 GRACE_S = 5.0

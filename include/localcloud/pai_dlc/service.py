@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ import psutil
 from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation, Product
+from localcloud.line_logs import read_lines
 from localcloud.mounts import MountError, Mounts, parse_uri
 from localcloud.pai_dlc.jobs import Job, Jobs
-from localcloud.pai_dlc.logs import read_lines
 from localcloud.pai_dlc.pods import Pod, pods_of
 from localcloud.pai_dlc.supervisor import Supervisor
 from localcloud.pai_dlc.views import event_line, job_view, pod_uid
@@ -96,12 +97,13 @@ class DlcService:
     def get_pod_logs(self, request: AcsRequest) -> dict[str, Any]:
         """The last ``MaxLines`` lines of a pod between ``StartTime`` and ``EndTime``."""
         job, pod = self._pod(request)
-        lines = read_lines(
+        limit = request.integer("MaxLines", _DEFAULT_LINES, low=1, high=1_000_000)
+        entries = read_lines(
             self._jobs.folder(job.id) / f"{pod.name}.log",
             start_ms=request.time_ms("StartTime"),
             end_ms=request.time_ms("EndTime"),
-            max_lines=request.integer("MaxLines", _DEFAULT_LINES, low=1, high=1_000_000),
         )
+        lines = list(deque((text for _, text in entries), maxlen=limit))
         return {"JobId": job.id, "PodId": pod.name, "PodUid": pod_uid(pod), "Logs": lines}
 
     def get_pod_events(self, request: AcsRequest) -> dict[str, Any]:

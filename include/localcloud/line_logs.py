@@ -1,8 +1,8 @@
-"""What pods write, line by line with the time of each line."""
+"""What processes write, line by line with the time of each line."""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -18,16 +18,14 @@ def copy_lines(source: IO[bytes], target: Path) -> None:
             log.write(b"%d %s\n" % (now_ms(), line.rstrip(b"\r\n")))
 
 
-def read_lines(log: Path, *, start_ms: int | None, end_ms: int | None, max_lines: int) -> list[str]:
-    """The last ``max_lines`` lines written from ``start_ms`` to ``end_ms``, both included, oldest first."""
+def read_lines(log: Path, *, start_ms: int | None, end_ms: int | None) -> Iterator[tuple[int, str]]:
+    """Time (milliseconds since the epoch) and text of the lines from ``start_ms`` to ``end_ms``, both included."""
     if not log.exists():
-        return []
-    found: deque[str] = deque(maxlen=max_lines)
+        return
     with log.open("rb") as file:
         for entry in file:
             time, _, text = entry.partition(b" ")
             if not entry.endswith(b"\n") or not time.isdigit():
                 continue
             if (start_ms is None or int(time) >= start_ms) and (end_ms is None or int(time) <= end_ms):
-                found.append(text[:-1].decode(errors="replace"))
-    return list(found)
+                yield int(time), text[:-1].decode(errors="replace")

@@ -1,0 +1,1 @@
+"""PAI-EAS: model services that really run, behind one predict gateway."""

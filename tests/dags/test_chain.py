@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import uuid
@@ -112,6 +113,18 @@ def test_a_failing_run_ends_with_its_log_and_exit_1() -> None:
     done = call("run", "ingest_corpus", "--corpus", "not-there", status=1)
     assert "there is nothing in oss://searchloom/raw/not-there/" in done.stderr
     assert "docs/runbook.md#ingest_corpus" in done.stderr
+
+
+def test_ctrl_c_stops_the_following_and_not_the_run() -> None:
+    command = [sys.executable, "-m", "searchloom.cli", "run", "ingest_corpus", "--corpus", CORPUS]
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert following.stdout
+    first_line = following.stdout.readline()
+    following.send_signal(signal.SIGINT)
+    rest, _ = following.communicate(timeout=60)
+    assert first_line.startswith("ingest_corpus")
+    assert following.returncode == 130
+    assert "the run goes on: http" in rest
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,8 @@ class AirflowApi:
         self.url = settings.url.rstrip("/")
 
     def dag(self, dag_id: str) -> Json:
-        """Return what Airflow knows of a DAG; ``ServiceNotFound`` where there is none."""
-        return self._get(f"/dags/{dag_id}")
+        """Return what Airflow knows of a DAG; ``ServiceNotFound`` where there is none; never retried."""
+        return self._call("GET", f"/dags/{dag_id}")
 
     def dags(self) -> list[Json]:
         """Every DAG."""

@@ -17,11 +17,22 @@ def environment(settings: Settings) -> dict[str, str]:
     """Return the environment of a Python part: the caller's, and where this stack's settings are."""
     return {
         **os.environ,
+        "HOME": _home(settings),
         "SEARCHLOOM_PROFILE": settings.profile,
         "SEARCHLOOM_STATE": str(settings.state.resolve()),
         "SEARCHLOOM_CACHE": str(settings.cache.resolve()),
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _home(settings: Settings) -> str:
+    """Return the caller's home, or a folder of the stack where that is unset or closed: libraries write there."""
+    home = os.environ.get("HOME")
+    if home and os.access(home, os.W_OK):
+        return home
+    folder = settings.state.resolve() / "home"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return str(folder)
 
 
 def localcloud(settings: Settings) -> Part:

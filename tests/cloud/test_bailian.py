@@ -101,6 +101,16 @@ def test_answers_in_both_dialects(bailian: Bailian, server: Recorder) -> None:
     )
 
 
+def test_an_app_is_asked(bailian: Bailian, server: Recorder) -> None:
+    said = {"text": "yes", "session_id": "s", "doc_references": [{"title": "t", "doc_name": "n"}, {"doc_name": "m"}]}
+    server.will(Answer(body={"request_id": "r", "output": said}))
+    answer = bailian.ask_app("hi", app_id="app-1", session_id="s", index_ids=["idx1"])
+    assert (answer.text, answer.session_id, answer.documents) == ("yes", "s", ("t", "m"))
+    parameters = {"rag_options": {"pipeline_ids": ["idx1"]}}
+    body = {"model": "", "parameters": parameters, "input": {"prompt": "hi", "session_id": "s"}}
+    check(server.only, Wire("POST", "/api/v1/apps/app-1/completion", body=body, capture="dashscope.Application.call"))
+
+
 def test_jobs_are_called_as_the_vendors_sdk_does(bailian: Bailian, server: Recorder) -> None:
     tune = "/api/v1/fine-tunes"
     created = {

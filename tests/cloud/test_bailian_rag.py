@@ -115,6 +115,34 @@ def test_a_file_goes_up_by_a_lease(rag: BailianRag, server: Recorder, tmp_path: 
     check(added, Wire("PUT", f"/{WORKSPACE}/datacenter/file", body=form))
 
 
+def test_objects_of_a_bucket_become_files(rag: BailianRag, server: Recorder) -> None:
+    added = [{"FileId": "file_1", "OssKey": "docs/a.pdf"}, {"OssKey": "docs/b.exe", "Msg": "type not taken"}]
+    server.will(ok(AddFileResultList=added))
+    keys = ["docs/a.pdf"]
+    assert rag.add_files_from_oss(bucket="b", region="cn-beijing", keys=keys, category_id="cate_1") == {
+        "docs/a.pdf": "file_1"
+    }
+    form = (
+        "CategoryId=cate_1&CategoryType=UNSTRUCTURED&OssBucketName=b&OssRegionId=cn-beijing"
+        "&FileDetails=%5B%7B%22FileName%22%3A%22a.pdf%22%2C%22OssKey%22%3A%22docs%2Fa.pdf%22%7D%5D"
+    )
+    path = f"/{WORKSPACE}/datacenter/file/fromoss"
+    check(server.only, Wire("POST", path, body=form, capture="bailian.AddFilesFromAuthorizedOss"))
+
+
+def test_an_app_over_an_index(rag: BailianRag, server: Recorder) -> None:
+    server.will(Answer(body={"requestId": "R", "success": True, "httpStatusCode": "200", "data": "app1"}))
+    made = rag.create_app(name="domain-rag", model="qwen-plus", instructions="i", index_ids=["idx1"])
+    assert made == "app1"
+    form = (
+        "applicationConfig=%7B%22ragConfig%22%3A%7B%22enableSearch%22%3Atrue%2C%22knowledgeBaseCodeList%22%3A%5B"
+        "%22idx1%22%5D%2C%22topK%22%3A5%7D%2C%22tools%22%3A%5B%5D%2C%22workFlows%22%3A%5B%5D%7D"
+        "&instructions=i&modelId=qwen-plus&name=domain-rag"
+    )
+    path = f"/{WORKSPACE}/application/agents"
+    check(server.only, Wire("POST", path, body=form, capture="bailian.CreateAndPulishAgent"))
+
+
 def test_an_error_inside_http_200_is_an_error(rag: BailianRag, server: Recorder) -> None:
     failed = {"RequestId": "R-9", "Success": False, "Status": "400", "Code": "Index.NotExist", "Message": "no index"}
     server.will(Answer(body=failed))

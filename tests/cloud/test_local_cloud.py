@@ -10,6 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from localcloud.credentials import Keyring
 from searchloom.cloud.airec_online import AirecOnline
 from searchloom.cloud.oss import Oss
 from searchloom.cloud.pai_dlc import Job, JobRequest, Mount, PaiDlc
@@ -125,11 +126,20 @@ def test_temporary_keys_open_oss_and_pai(real_acs: Acs, cloud: LocalCloud) -> No
     }
     oss_of(cloud, **own).put("by-sts", b"1")
     assert list(PaiDlc(real_acs.model_copy(update=own), workspace_id="none").list()) == []
-    forged = own | {"security_token": SecretStr("1" + keys.security_token.get_secret_value())}
+
+
+@pytest.mark.parametrize("seconds", [-10, 900], ids=["expired", "forged"])
+def test_a_token_that_is_no_good_says_to_take_a_new_one(real_acs: Acs, cloud: LocalCloud, seconds: int) -> None:
+    keys = Keyring(cloud.access_key_id, cloud.access_key_secret if seconds < 0 else "somebody-else").issue(seconds)
+    own = {
+        "access_key_id": keys.access_key_id,
+        "access_key_secret": SecretStr(keys.access_key_secret),
+        "security_token": SecretStr(keys.security_token),
+    }
     with pytest.raises(ServiceRefused, match="take a new STS token"):
-        PaiDlc(real_acs.model_copy(update=forged), workspace_id="none").find(name="x")
-    with pytest.raises(ServiceRefused):
-        oss_of(cloud, **forged).get("by-sts")
+        PaiDlc(real_acs.model_copy(update=own), workspace_id="none").find(name="x")
+    with pytest.raises(ServiceRefused, match="take a new STS token"):
+        oss_of(cloud, **own).get("by-sts")
 
 
 def test_a_wrong_key_is_one_sentence_with_code_request_id_and_remedy(real_acs: Acs) -> None:

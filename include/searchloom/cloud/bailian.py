@@ -16,7 +16,7 @@ import httpx
 from searchloom.cloud import bailian_calls as calls
 from searchloom.cloud.bailian_calls import Answer, Call, Dialect, Ranked, Vector
 from searchloom.cloud.bailian_http import SERVICE, checked, client_arguments, request_arguments, understood, unreachable
-from searchloom.cloud.bailian_jobs import Deployment, FineTune
+from searchloom.cloud.bailian_jobs import AppAnswer, Deployment, FineTune
 from searchloom.cloud.retry import repeatable, unrepeatable
 from searchloom.errors import ServiceRefused
 from searchloom.settings import Bailian as BailianSettings
@@ -93,6 +93,15 @@ class Bailian:
             dialect=dialect,
         )
         return self._read(call, calls.answer)
+
+    def ask_app(
+        self, prompt: str, *, app_id: str, session_id: str | None = None, index_ids: Sequence[str] = ()
+    ) -> AppAnswer:
+        """Ask a published app; with ``index_ids`` it looks these indexes up, a session goes on by its id."""
+        said = {"prompt": prompt} | ({"session_id": session_id} if session_id else {})
+        parameters = {"rag_options": {"pipeline_ids": list(index_ids)}} if index_ids else {}
+        body = {"model": "", "parameters": parameters, "input": said}
+        return self._read(Call(f"app {app_id!r}", f"/api/v1/apps/{app_id}/completion", body), AppAnswer.of)
 
     @unrepeatable
     def upload_file(self, *, path: Path, description: str = "") -> str:

@@ -1,4 +1,4 @@
-"""The long jobs of Bailian as values: a fine-tune ends in a model's name, a deployment serves one."""
+"""What Bailian keeps, as values: a fine-tune ends in a model's name, a deployment serves one, an app answers."""
 
 from __future__ import annotations
 
@@ -80,4 +80,24 @@ class Deployment:
             base_model=str(output.get("base_model") or ""),
             capacity=int(output.get("capacity") or 0),
             ready_capacity=int(output.get("ready_capacity") or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AppAnswer:
+    """What an app said, from which documents (titles or names, in its order), and the id of the conversation."""
+
+    text: str
+    session_id: str
+    documents: tuple[str, ...]
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Self:
+        """Read the answer of an app."""
+        output = body["output"]
+        found = output.get("doc_references") or ()
+        return cls(
+            text=str(output["text"]),
+            session_id=str(output.get("session_id") or ""),
+            documents=tuple(str(item.get("title") or item.get("doc_name") or "") for item in found),
         )

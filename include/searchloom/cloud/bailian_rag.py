@@ -83,8 +83,7 @@ class BailianRag:
         # A pre-signed URL: signing anew, or following it elsewhere, would break it.
         try:
             with path.open("rb") as file:
-                headers = {**target.headers, "Content-Length": str(path.stat().st_size)}
-                response = httpx.request(target.method, target.url, content=file, headers=headers, timeout=60)
+                response = httpx.request(target.method, target.url, content=file, headers=target.headers, timeout=60)
         except httpx.HTTPError as error:
             raise ServiceUnavailable(f"the upload of {path.name!r} to Bailian broke off: {error}") from error
         if not response.is_success:
@@ -98,6 +97,28 @@ class BailianRag:
         with self._connection.call(f"file {name!r}"):
             body = self._client.add_file(self.workspace_id, request).body
         return str(self._data(body, f"file {name!r}").file_id)
+
+    @unrepeatable
+    def add_files_from_oss(
+        self, *, bucket: str, region: str, keys: Sequence[str], category_id: str = "default"
+    ) -> Mapping[str, str]:
+        """Take objects of a bucket that Bailian may read and return key -> file id; a refused key is left out."""
+        details = [
+            models.AddFilesFromAuthorizedOssRequestFileDetails(file_name=key.rpartition("/")[2], oss_key=key)
+            for key in keys
+        ]
+        request = models.AddFilesFromAuthorizedOssRequest(
+            category_id=category_id,
+            category_type="UNSTRUCTURED",
+            oss_bucket_name=bucket,
+            oss_region_id=region,
+            file_details=details,
+        )
+        what = f"{len(keys)} objects of bucket {bucket!r}"
+        with self._connection.call(what):
+            body = self._client.add_files_from_authorized_oss(self.workspace_id, request).body
+        added = self._data(body, what).add_file_result_list or []
+        return {item.oss_key: item.file_id for item in added if item.file_id}
 
     @repeatable
     def describe_file(self, *, file_id: str) -> File:
@@ -191,6 +212,22 @@ class BailianRag:
             body = self._client.retrieve(self.workspace_id, request).body
         nodes = self._data(body, f"index {index_id!r}").nodes or []
         return [Node(node.text or "", float(node.score or 0), dict(node.metadata or {})) for node in nodes]
+
+    @unrepeatable
+    def create_app(self, *, name: str, model: str, instructions: str, index_ids: Sequence[str], chunks: int = 5) -> str:
+        """Publish an app that answers from indexes and return its id; ``Bailian.ask_app`` asks it."""
+        sources = models.CreateAndPulishAgentRequestApplicationConfigRagConfig(
+            enable_search=True, knowledge_base_code_list=list(index_ids), top_k=chunks
+        )
+        request = models.CreateAndPulishAgentRequest(
+            name=name,
+            model_id=model,
+            instructions=instructions,
+            application_config=models.CreateAndPulishAgentRequestApplicationConfig(rag_config=sources),
+        )
+        with self._connection.call(f"app {name!r}"):
+            body = self._client.create_and_pulish_agent(self.workspace_id, request).body
+        return str(self._data(body, f"app {name!r}"))
 
     @unrepeatable
     def delete_index(self, *, index_id: str) -> None:

@@ -212,6 +212,8 @@ def _translated(error: oss2.exceptions.OssError, place: str, endpoint: str) -> E
     if error.status in {409, 412}:
         return ServiceConflict(f"{place} was changed or created by another writer", **facts)
     remedy = "check the access key and its RAM policy" if error.status == 403 else "check the request"
+    if "SecurityToken" in facts["code"]:
+        remedy = "take a new STS token"
     return ServiceRefused(f"OSS refused {place}: {error.message or 'no reason given'}; {remedy}", **facts)
 
 

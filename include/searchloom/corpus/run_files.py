@@ -57,9 +57,7 @@ def read_plan(oss: Oss, plan: str) -> dict[str, Any]:
     try:
         head: dict[str, Any] = oss.get_json(f"{plan}plan.json")
     except ServiceNotFound as error:
-        raise Terminal(
-            f"there is no ingest plan {plan!r} (kept {_KEEP.days} days); start a new run"
-        ) from error
+        raise Terminal(f"there is no ingest plan {plan!r} (kept {_KEEP.days} days); start a new run") from error
     return head
 
 

@@ -1,33 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.servers import local_cloud
 
 from searchloom import schemas
 from searchloom.cloud.oss import Oss
 from searchloom.errors import Terminal
-from searchloom.settings import Oss as OssSettings
-
-
-@pytest.fixture(scope="module")
-def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
-    with local_cloud(Path(tmp_path_factory.mktemp("cloud"))) as cloud:
-        settings = OssSettings(
-            endpoint=cloud.endpoint,
-            region=cloud.region,
-            bucket="schemas",
-            access_key_id=cloud.access_key_id,
-            access_key_secret=cloud.access_key_secret,
-        )
-        client = Oss(settings)
-        client.ensure_bucket()
-        yield client
 
 
 def _vectors(dims: int) -> pa.Table:

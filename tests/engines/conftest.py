@@ -6,15 +6,11 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from pydantic import SecretStr
 
-from searchloom.cloud.oss import Oss
 from searchloom.engines.connect import loader as connect
 from searchloom.engines.interface import GenerationMeta, Loader
 from searchloom.settings import ENGINES, Engine, EngineName, Settings
-from searchloom.settings import Oss as OssSettings
 from tests.engines.chunks import DIMS
-from tests.servers import local_cloud
 
 
 @pytest.fixture(params=ENGINES)
@@ -45,23 +41,3 @@ def generation(loader: Loader) -> Iterator[str]:
     loader.create(name, GenerationMeta("tests", "model-1", DIMS))
     yield name
     loader.drop(name)
-
-
-@pytest.fixture(scope="session")
-def store_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OssSettings]:
-    """Settings of a local object store that runs for the whole session."""
-    with local_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        yield OssSettings(
-            endpoint=cloud.endpoint,
-            region=cloud.region,
-            access_key_id=cloud.access_key_id,
-            access_key_secret=SecretStr(cloud.access_key_secret),
-        )
-
-
-@pytest.fixture
-def oss(store_settings: OssSettings) -> Oss:
-    """An empty bucket of its own."""
-    bucket = Oss(store_settings.model_copy(update={"bucket": f"tests-{uuid.uuid4().hex[:8]}"}))
-    bucket.ensure_bucket()
-    return bucket

@@ -1,0 +1,60 @@
+"""What every test may use: the real engines and a real object store, each started once a session."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+
+# Before any settings are read: tests see neither the local stack of this checkout nor the caller's settings.
+for name in [name for name in os.environ if name.startswith("SEARCHLOOM_") and name != "SEARCHLOOM_CACHE"]:
+    del os.environ[name]
+os.environ["SEARCHLOOM_STATE"] = tempfile.mkdtemp(prefix="searchloom-state-")
+atexit.register(shutil.rmtree, os.environ["SEARCHLOOM_STATE"], ignore_errors=True)
+
+import pytest
+from pydantic import SecretStr
+
+from searchloom.cloud.oss import Oss
+from searchloom.settings import Engine, EngineName, Settings
+from searchloom.settings import Oss as OssSettings
+from tests.engine_servers import engines
+from tests.servers import local_cloud
+
+
+@pytest.fixture(scope="session")
+def engine_urls() -> Iterator[dict[EngineName, str]]:
+    """Where the two real engines answer."""
+    with engines() as urls:
+        yield urls
+
+
+@pytest.fixture(scope="session")
+def settings(engine_urls: dict[EngineName, str]) -> Settings:
+    """Settings that name the two real engines."""
+    return Settings(
+        opensearch=Engine(url=engine_urls["opensearch"]), elasticsearch=Engine(url=engine_urls["elasticsearch"])
+    )
+
+
+@pytest.fixture(scope="session")
+def store_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OssSettings]:
+    """Settings of a local object store that runs for the whole session."""
+    with local_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
+        yield OssSettings(
+            endpoint=cloud.endpoint,
+            region=cloud.region,
+            access_key_id=cloud.access_key_id,
+            access_key_secret=SecretStr(cloud.access_key_secret),
+        )
+
+
+@pytest.fixture
+def oss(store_settings: OssSettings) -> Oss:
+    """An empty bucket of its own."""
+    bucket = Oss(store_settings.model_copy(update={"bucket": f"tests-{uuid.uuid4().hex[:8]}"}))
+    bucket.ensure_bucket()
+    return bucket

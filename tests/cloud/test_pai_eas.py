@@ -82,6 +82,11 @@ def test_calls_are_those_of_the_vendors_sdk(eas: PaiEas, server: Recorder) -> No
             "CreateServiceAutoScaler",
             Wire("POST", f"{PATH}/autoscaler", body=scaler, capture="pai-eas.CreateServiceAutoScaler"),
         ),
+        (
+            lambda: eas.group(name="rerankers"),
+            "DescribeGroup",
+            Wire("GET", "/api/v2/groups/cn-hangzhou/rerankers"),
+        ),
         (lambda: eas.start(name=name), "StartService", Wire("PUT", f"{PATH}/start", capture="pai-eas.StartService")),
         (lambda: eas.stop(name=name), "StopService", Wire("PUT", f"{PATH}/stop", capture="pai-eas.StopService")),
         (lambda: eas.delete(name=name), "DeleteService", Wire("DELETE", PATH, capture="pai-eas.DeleteService")),

@@ -24,7 +24,7 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The state of a service; ``weight`` in percent of its group's traffic, ``token`` opens its predict endpoint."""
+    """The state of a service; ``weight`` is its share of a group's traffic, ``token`` opens its predict endpoint."""
 
     name: str
     service_id: str
@@ -51,6 +51,16 @@ class Service:
     def failed(self) -> bool:
         """Whether it will not serve without a change."""
         return self.status in {"Failed", "CreateFailed", "UpdateFailed", "HotUpdateFailed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The common entry of services whose JSON names the same ``metadata.group``."""
+
+    name: str
+    url: str
+    intranet_url: str
+    token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +138,20 @@ class PaiEas:
 
     @repeatable
     def release(self, *, name: str, weight: int, traffic: Literal["grouping", "standalone"] = "grouping") -> None:
-        """Give a service ``weight`` percent of the traffic of its group (blue/green), or take it out of the group."""
+        """Give a service its share of the group's traffic (blue/green), or take it out of the group.
+
+        The share is ``weight`` by the sum of the weights of the group's services.
+        """
         request = models.ReleaseServiceRequest(traffic_state=traffic, weight=weight)
         with self._connection.call(f"service {name!r}"):
             self._client.release_service(self.region, name, request)
+
+    @repeatable
+    def group(self, *, name: str) -> Group:
+        """Return the entry of a group."""
+        with self._connection.call(f"group {name!r}"):
+            body = self._client.describe_group(self.region, name).body
+        return Group(name, body.internet_endpoint or "", body.intranet_endpoint or "", body.access_token or "")
 
     @repeatable
     def roll_back(self, *, name: str, version: int) -> None:

@@ -1,7 +1,8 @@
 """Prefixes of OSS buckets as folders: brought down before a process starts, brought back as it writes.
 
 A mounted folder is a copy. What a process writes into a read-write mount becomes objects a few seconds later and for
-certain at the process's end; what others write to the prefix meanwhile is not seen.
+certain at the process's end; what it writes into a read-only mount goes nowhere. What others write to the prefix
+meanwhile is not seen.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -14,7 +15,7 @@ from alibabacloud_tea_openapi.exceptions import AlibabaCloudException, Throttlin
 from alibabacloud_tea_openapi.utils import Utils
 
 from localcloud.credentials import Keyring
-from tests.localcloud.acs_clients import config, dlc_client, sts_client
+from tests.localcloud.acs_clients import config, create_job, dlc_client, sts_client
 from tests.servers import LocalCloud
 
 
@@ -113,3 +114,13 @@ def test_faults_look_like_the_service_under_load(cloud: LocalCloud) -> None:
     inject("503")
     assert refusal(client) == ("ServiceUnavailable", 503)
     assert client.list_jobs(dlc.ListJobsRequest()).status_code == 200
+
+
+def test_a_lost_answer_leaves_the_work_done(cloud: LocalCloud) -> None:
+    client = dlc_client(cloud)
+    fault = {"service": "pai_dlc", "action": "CreateJob", "kind": "lost_answer"}
+    httpx.post(f"{cloud.endpoint}/_faults", json=fault)
+    name = f"lost-{secrets.token_hex(4)}"
+    with pytest.raises(Exception, match=r"aborted|closed|disconnect"):
+        create_job(client, "true", display_name=name)
+    assert [job.display_name for job in client.list_jobs(dlc.ListJobsRequest(display_name=name)).body.jobs] == [name]

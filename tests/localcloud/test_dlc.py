@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import secrets
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -213,3 +215,21 @@ def test_a_running_job_outlives_a_killed_cloud(tmp_path: Path) -> None:
         job = finished(client, lost)
         assert (job.status, job.reason_code) == ("Failed", "RunnerLost")
         assert processes_with("sleep 300") == []
+
+
+@pytest.mark.slow
+def test_every_job_runs_once_however_often_the_cloud_is_killed(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    chance = random.Random(4)
+    ids: list[str] = []
+    for kill in range(6):
+        with local_cloud(tmp_path / "state", access_key_secret="secret") as cloud:
+            client = dlc_client(cloud)
+            ids += [create_job(client, f"echo {kill}.{job} >> {trace}; sleep 1") for job in range(2)]
+            time.sleep(chance.uniform(0, 1.5))
+            cloud.kill()
+    with local_cloud(tmp_path / "state", access_key_secret="secret") as cloud:
+        client = dlc_client(cloud)
+        assert [finished(client, job_id).status for job_id in ids] == ["Succeeded"] * 12
+        assert client.list_jobs(dlc.ListJobsRequest(page_size=100)).body.total_count == 12
+    assert sorted(trace.read_text().split()) == [f"{kill}.{job}" for kill in range(6) for job in range(2)]

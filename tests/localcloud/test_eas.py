@@ -8,6 +8,7 @@ import secrets
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -260,12 +261,24 @@ def test_a_service_that_cannot_start_fails_with_a_reason(client: Client, name: s
     running(client, name, 2)
 
 
-def test_a_full_queue_and_a_slow_answer_are_said(client: Client, name: str, code: oss2.Bucket) -> None:
-    create(client, spec(code, name, rpc={"max_queue_size": 1, "keepalive": 1000}))
+def test_a_full_queue_a_slow_answer_and_faults_are_said(
+    client: Client, cloud: LocalCloud, name: str, code: oss2.Bucket
+) -> None:
+    create(client, spec(code, name, rpc={"max_queue_size": 1, "keepalive": 1500}))
     service = running(client, name)
-    token = {"Authorization": service.access_token, "x-sleep": "3"}
-    answer = httpx.post(service.internet_endpoint, content="x", headers=token, timeout=10)
-    assert answer.status_code == 408
+
+    def status(seconds: float) -> int:
+        headers = {"Authorization": service.access_token, "x-sleep": str(seconds)}
+        return httpx.post(service.internet_endpoint, content="x", headers=headers, timeout=10).status_code
+
+    assert status(4) == 408
+    with ThreadPoolExecutor(4) as pool:
+        assert Counter(pool.map(status, [1.0] * 4)) == {200: 1, 450: 3}
+    for kind, expected in (("429", 429), ("503", 503)):
+        fault = {"service": "pai_eas", "action": "Predict", "kind": kind}
+        httpx.post(f"{cloud.endpoint}/_faults", json=fault)
+        assert status(0) == expected
+    assert status(0) == 200
 
 
 def test_wrong_services_are_refused(client: Client, name: str, code: oss2.Bucket) -> None:

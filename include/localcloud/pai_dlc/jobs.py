@@ -18,8 +18,9 @@ FINAL = frozenset({"Succeeded", "Failed", "Stopped"})
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, created_ms INTEGER NOT NULL, spec TEXT NOT NULL, stop_requested INTEGER NOT NULL DEFAULT 0,
-    must_fail INTEGER NOT NULL
+    must_fail INTEGER NOT NULL, finished INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS unfinished_jobs ON jobs (id) WHERE NOT finished;
 CREATE TABLE IF NOT EXISTS transitions (
     ordinal INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     status TEXT NOT NULL, at_ms INTEGER NOT NULL, reason_code TEXT NOT NULL, reason_message TEXT NOT NULL
@@ -94,12 +95,15 @@ class Jobs:
 
     def all(self) -> list[Job]:
         """Every job, the oldest first."""
+        return self._select("SELECT id FROM jobs ORDER BY created_ms, id")
+
+    def unfinished(self) -> list[Job]:
+        """The jobs that are not at their end."""
+        return self._select("SELECT id FROM jobs WHERE NOT finished")
+
+    def _select(self, query: str) -> list[Job]:
         with self._database.transaction() as connection:
-            transitions: dict[str, list[Transition]] = {}
-            for row in connection.execute("SELECT * FROM transitions ORDER BY ordinal"):
-                transitions.setdefault(row["job"], []).append(_transition_of(row))
-            rows = connection.execute("SELECT * FROM jobs ORDER BY created_ms, id").fetchall()
-        return [_from_row(row, transitions[row["id"]]) for row in rows]
+            return [_job_of(connection, row["id"]) for row in connection.execute(query).fetchall()]
 
     def enter(self, job_id: str, status: str, code: str = "", message: str = "", *, at_ms: int | None = None) -> None:
         """Note that the job came into a status; a finished one stays as it is, a stopping one can only finish."""
@@ -158,3 +162,4 @@ def _enter(connection: sqlite3.Connection, job_id: str, transition: Transition) 
         "INSERT INTO transitions (job, status, at_ms, reason_code, reason_message) VALUES (?, ?, ?, ?, ?)",
         (job_id, transition.status, transition.at_ms, transition.reason_code, transition.reason_message),
     )
+    connection.execute("UPDATE jobs SET finished = ? WHERE id = ?", (transition.status in FINAL, job_id))

@@ -60,7 +60,7 @@ class Supervisor:
         while not self._closing.is_set():
             self._wake.clear()
             self._drivers = {job_id: thread for job_id, thread in self._drivers.items() if thread.is_alive()}
-            waiting = [job for job in self._jobs.all() if not job.finished and job.id not in self._drivers]
+            waiting = [job for job in self._jobs.unfinished() if job.id not in self._drivers]
             # Those that had a place before a restart first, then by priority, then by age.
             waiting.sort(key=lambda job: (_is_new(job), -int(job.spec.get("Priority") or 1), job.created_ms))
             for job in waiting:

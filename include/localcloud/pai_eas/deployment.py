@@ -39,9 +39,8 @@ class Deployment:
         self._prepared: tuple[tuple[int, int], list[Mount]] | None = None
         self._scaler = Scaler()
         self._number = (0, 0)
-        self._deaths = 0
+        self._failures = 0
         self._not_before = 0.0
-        self.restarts = 0
         self.problem = ""
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -77,7 +76,7 @@ class Deployment:
         ready = sum(each.healthy for each in wanted)
         if ready == service.instances == len(replicas):
             return "Running", "Service is running"
-        if self.problem and (self._deaths >= _FAILED_AFTER or not wanted):
+        if not ready and self._failures >= _FAILED_AFTER:
             return "Failed", self.problem
         if any(each.healthy for each in replicas if each not in wanted):
             return "Updating", f"Service is now updating to version {service.version}"
@@ -131,7 +130,7 @@ class Deployment:
                 service = self._services.get(self.name)
         number, count = _number(service), service.instances if service.started else 0
         if number != self._number:
-            self._number, self._deaths, self._not_before, self.problem = number, 0, 0.0, ""
+            self._number, self._failures, self._not_before, self.problem = number, 0, 0.0, ""
         self._bury()
         replicas = [each for each in self.replicas() if not each.ending]
         wanted = [each for each in replicas if each.number == number]
@@ -145,7 +144,7 @@ class Deployment:
             surplus = [*ready, *(each for each in wanted if not each.healthy)][count:]
             self._drop([*others, *surplus])
             if count:
-                self._served, self._deaths, self.problem = True, 0, ""
+                self._served, self._failures, self.problem = True, 0, ""
                 if others:
                     self._forget_mounts_but(number)
         if len(wanted) < count and time.monotonic() >= self._not_before:
@@ -156,15 +155,14 @@ class Deployment:
             code = replica.exit_code
             if code is not None and not replica.ending:
                 self._drop([replica])
-                self._deaths += 1
-                self.restarts += 1
                 self._fail(f"Instance {replica.name} ended with code {code}; its log says why.")
 
     def _fail(self, problem: str) -> None:
         if problem != self.problem:
             _log.warning("Service %s: %s", self.name, problem)
         self.problem = problem
-        self._not_before = time.monotonic() + min(0.2 * 2**self._deaths, _MAX_BACKOFF_S)
+        self._failures += 1
+        self._not_before = time.monotonic() + min(0.2 * 2**self._failures, _MAX_BACKOFF_S)
 
     def _start(self, service: Service, missing: int) -> None:
         mounts = self._prepare(service)

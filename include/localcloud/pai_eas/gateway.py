@@ -135,24 +135,18 @@ class Gateway:
         headers = [(key, value) for key, value in asked.headers if key.lower() not in _NOT_PASSED_ON]
         timeout = httpx.Timeout(service.config.timeout_s, connect=_CONNECT_S)
         request = self._client().build_request(asked.method, url, content=asked.body, headers=headers, timeout=timeout)
-        begun = False
         try:
             answer = await self._client().send(request, stream=True)
-            try:
-                begun = True
-                await self._stream(answer, asked)
-            finally:
-                await answer.aclose()
         except httpx.ConnectError:
             raise
         except httpx.TimeoutException:
-            if begun:
-                raise
             raise _Refused(408, "the request took too long") from None
         except httpx.TransportError as error:
-            if begun:
-                raise
             raise _Refused(502, f"the instance broke off: {type(error).__name__}") from None
+        try:
+            await self._stream(answer, asked)
+        finally:
+            await answer.aclose()
 
     @staticmethod
     async def _stream(answer: httpx.Response, asked: _Prediction) -> None:

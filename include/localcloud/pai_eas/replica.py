@@ -24,6 +24,7 @@ from localcloud.timestamps import now_ms
 ROOT_VARIABLE = "LOCALCLOUD_EAS_STATE"
 _GRACE_S = 5.0
 _PROBE_S = 2.0
+_HANDOVER_S = 0.1
 
 
 class Replica:
@@ -78,6 +79,8 @@ class Replica:
     def end(self) -> None:
         """Stop it, with everything in its process group; a request in work may end first."""
         self.ending, self.healthy = True, False
+        # A request that was given to this process a moment ago must be seen to be in work.
+        time.sleep(_HANDOVER_S)
         deadline = time.monotonic() + _GRACE_S
         while self.in_flight and time.monotonic() < deadline:
             time.sleep(0.05)

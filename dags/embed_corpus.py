@@ -24,6 +24,7 @@ from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_conte
 
 from searchloom import settings
 from searchloom.orchestration import keys
+from searchloom.settings import CORPUS_PATTERN
 from searchloom_dags.assets import CHUNKS, VECTORS
 from searchloom_dags.oncall import default_args, log_group
 
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
     max_active_runs=1,  # runs of several days would embed the same missing texts at the same time
     params={
         "corpus": Param(
-            "default", type="string", pattern=keys.CORPUS_PATTERN, description="Which corpus, if there is no key"
+            "default", type="string", pattern=CORPUS_PATTERN, description="Which corpus, if there is no key"
         )
     },
     default_args=default_args(),

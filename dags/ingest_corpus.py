@@ -27,6 +27,7 @@ from typing import Any
 from airflow.sdk import CronPartitionTimetable, Param, dag, get_current_context, task
 
 from searchloom.orchestration import keys
+from searchloom.settings import CORPUS_PATTERN
 from searchloom_dags.assets import CHUNKS
 from searchloom_dags.oncall import default_args, log_group
 
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
     catchup=False,
     max_active_runs=4,  # for several corpora; two runs of one corpus take turns at the manifest's lease
     params={
-        "corpus": Param("default", type="string", pattern=keys.CORPUS_PATTERN, description="Which corpus"),
+        "corpus": Param("default", type="string", pattern=CORPUS_PATTERN, description="Which corpus"),
         "reprocess": Param(default=False, type="boolean", description="Parse again what did not change"),
         "allow_deletes": Param(default=False, type="boolean", description="Remove any number of documents"),
     },

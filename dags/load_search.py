@@ -24,7 +24,7 @@ from typing import Any
 from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_context, task
 
 from searchloom.orchestration import keys
-from searchloom.settings import ENGINES, EngineName
+from searchloom.settings import CORPUS_PATTERN, ENGINES, EngineName
 from searchloom_dags.assets import SEARCH_INDEX, VECTORS
 from searchloom_dags.oncall import default_args, log_group
 
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
     max_active_runs=1,  # the second of two loads of one corpus would only repeat the first
     params={
         "corpus": Param(
-            "default", type="string", pattern=keys.CORPUS_PATTERN, description="Which corpus, if there is no key"
+            "default", type="string", pattern=CORPUS_PATTERN, description="Which corpus, if there is no key"
         )
     },
     default_args=default_args(),

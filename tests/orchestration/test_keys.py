@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from searchloom.errors import UsageError
 from searchloom.orchestration import keys
+from searchloom.settings import CORPUS_PATTERN
 
-corpora = st.from_regex(keys.CORPUS_PATTERN.removesuffix("$") + r"\Z", fullmatch=True)
+corpora = st.from_regex(CORPUS_PATTERN.removesuffix("$") + r"\Z", fullmatch=True)
 
 
 @given(corpora, st.none() | st.dates())

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from searchloom.errors import ServiceRefused
+import stamina
+
+from searchloom.errors import ServiceUnavailable, Transient
 from searchloom.evaluation.evaluate import Mode, Search
 from searchloom.evaluation.runs import DEPTH, Answer, Found
 from searchloom.query import tokens
@@ -15,18 +17,19 @@ from searchloom.settings import EngineName, Settings
 def searcher(settings: Settings, *, corpus: str, tenant: str = "default") -> Search:
     """A search function for ``evaluate``, safe to call from several threads.
 
-    An answer that is not what was asked for (another engine had to step in, a part was left out) raises
-    ``ServiceRefused``: figures must never be of something else than their label says.
+    An answer that is not what was asked for (another engine had to step in, a part was left out) is asked for again,
+    and in the end raises ``ServiceUnavailable``: figures must never be of something else than their label says.
     """
     token = tokens.sign(settings, user="evaluation", tenant=tenant, lifetime_s=24 * 3600)
     local = threading.local()
 
+    @stamina.retry(on=Transient, attempts=8, timeout=180)
     def search(query: str, engine: EngineName, mode: Mode) -> Answer:
         if not hasattr(local, "client"):
             local.client = SearchClient(settings.query.url, token)
-        answer = local.client.search(query, corpus=corpus, mode=mode, engine=engine, k=DEPTH)
+        answer = local.client.search(query, corpus=corpus, mode=mode, engine=engine, k=DEPTH, highlight=False)
         if answer["degraded"] or answer["engine"] != engine:
-            raise ServiceRefused(
+            raise ServiceUnavailable(
                 f"the query {query[:60]!r} in mode {mode} on {engine} was served without {answer['degraded']} "
                 f"by {answer['engine']}; see `searchloom status`, then evaluate again"
             )

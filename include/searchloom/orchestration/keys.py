@@ -6,12 +6,10 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 
 from searchloom.errors import UsageError
+from searchloom.settings import CORPUS_PATTERN
 
 ALL = "all"
 """In place of the day: whatever is outstanding, of any day."""
-
-CORPUS_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-"""A corpus is a folder in the bucket and a part of the names of indices."""
 
 
 def composite(corpus: str, partition: str | None) -> str:

@@ -61,7 +61,7 @@ def ensure_release(oss: Oss, loader_of: LoaderOf, corpus: str, version: str) -> 
             corpus=corpus,
             embedding=EmbeddingModel(version=card.version, dims=card.dims),
             generation=indices(oss, corpus),
-            fusion=Fusion(),
+            fusion=Fusion(trained_languages=card.languages),
             created_by="load_search",
         )
     return release.number

@@ -10,6 +10,7 @@ from typing import Any
 from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, UsageError
 from searchloom.orchestration import keys
 from searchloom.orchestration.api import AirflowApi, Json
+from searchloom.settings import CORPUS_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Order:
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` for what no DAG would take, before anything is asked of Airflow."""
-        if not re.match(keys.CORPUS_PATTERN, self.corpus):
+        if not re.match(CORPUS_PATTERN, self.corpus):
             raise UsageError(
                 f"corpus {self.corpus!r}: use up to 63 lower-case letters, digits, '-' and '_', such as 'docs'"
             )

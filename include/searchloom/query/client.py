@@ -33,6 +33,7 @@ class SearchClient:
         k: int = 10,
         offset: int = 0,
         explain: bool = False,
+        highlight: bool = True,
     ) -> dict[str, Any]:
         """Return the answer of ``POST /v1/search`` as it came.
 
@@ -47,6 +48,7 @@ class SearchClient:
             "k": k,
             "offset": offset,
             "explain": explain,
+            "highlight": highlight,
         }
         return self._answer("POST", "/v1/search", body)
 

@@ -7,14 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from searchloom.settings import EngineName
+from searchloom.settings import CORPUS_PATTERN, EngineName
 
 Mode = Literal["bm25", "vector", "hybrid"]
 
 MAX_QUERY = 2000
 MAX_K = 100
 
-CORPUS_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 _EXAMPLE_RESULT: dict[str, JsonValue] = {
     "doc_id": "5f0c1a0d9f3b4c8e8a6e0a4f2f7b9c11",
@@ -48,13 +47,14 @@ class SearchRequest(BaseModel):
         StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUERY),
         Field(description="what is looked for, in words", examples=["join two tables on a key"]),
     ]
-    corpus: Annotated[str, Field(pattern=CORPUS_NAME, description="one of GET /v1/corpora")] = "default"
+    corpus: Annotated[str, Field(pattern=CORPUS_PATTERN, description="one of GET /v1/corpora")] = "default"
     mode: Annotated[Mode, Field(description="words, meaning, or both")] = "hybrid"
     engine: Annotated[EngineName | None, Field(description="which engine is asked first; null: the service's own")] = (
         None
     )
     k: Annotated[int, Field(ge=1, le=MAX_K, description="documents to return")] = 10
     offset: Annotated[int, Field(ge=0, le=900, description="documents to pass over: k, 2k, ... for further pages")] = 0
+    highlight: Annotated[bool, Field(description="show the passage with the words; false: the head of the text")] = True
     explain: Annotated[bool, Field(description="add each part's score to the results, and the timings")] = False
 
 
@@ -100,7 +100,7 @@ class SearchAnswer(BaseModel):
     engine: EngineName = Field(description="which engine served")
     mode: Mode
     took_ms: float
-    degraded: list[str] = Field(description='parts left out because they were down or late: "vector", or an engine')
+    degraded: list[str] = Field(description='parts left out, being down or late: "vector", "highlights", or an engine')
     results: list[Result]
     timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
 

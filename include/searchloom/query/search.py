@@ -17,7 +17,7 @@ from searchloom.errors import SearchloomError, ServiceUnavailable, Transient
 from searchloom.query import documents
 from searchloom.query.deadline import Deadline
 from searchloom.query.embed import Embedder
-from searchloom.query.schemas import SearchAnswer, SearchRequest
+from searchloom.query.schemas import Result, SearchAnswer, SearchRequest
 from searchloom.release.document import Release
 from searchloom.settings import ENGINES, EngineName
 from searchloom.settings import Query as QuerySettings
@@ -79,7 +79,30 @@ class SearchPipeline:
                 embedding.cancel()
         if request.mode == "hybrid" and nearest is None:
             work.degraded.append("vector")
-        return _answer(work, engine, lexical or [], nearest or [], started)
+        shown = _fused(work, lexical or [], nearest or [])
+        results = await self._highlighted(work, engine, shown)
+        return _answer(work, engine, results, started)
+
+    async def _highlighted(self, work: _Work, engine: EngineName, results: list[Result]) -> list[Result]:
+        """Show in each result the passage with the query's words; the head of its text where there is no time for it.
+
+        Only what is shown is highlighted: for all candidates it would take longer than finding them.
+        """
+        if not work.request.highlight or not results:
+            return results
+        index, chunks = work.release.generation[engine], [result.chunk_id for result in results]
+        try:
+            found = await work.timed(
+                "passages",
+                self._searchers[engine].passages(
+                    index, work.request.query, chunks, work.access, timeout_s=work.deadline.remaining_s()
+                ),
+            )
+        except (SearchloomError, TimeoutError) as error:
+            log.warning("%s: results without highlights: %s", engine, error or "it took too long")
+            work.degraded.append("highlights")
+            return results
+        return [result.model_copy(update={"passage": found.get(result.chunk_id, result.passage)}) for result in results]
 
     async def _embed(self, work: _Work) -> Embedding | None:
         """Return the query's vector, or None where it cannot be had in time."""
@@ -131,7 +154,9 @@ class SearchPipeline:
         async def lexical() -> list[Hit] | None:
             if work.request.mode == "vector":
                 return None
-            asking = searcher.bm25(index, query, work.access, size=size, timeout_s=deadline.remaining_s())
+            asking = searcher.bm25(
+                index, query, work.access, size=size, timeout_s=deadline.remaining_s(), highlight=False
+            )
             return await work.timed("bm25", asking)
 
         async def nearest() -> list[Hit] | None:
@@ -162,11 +187,15 @@ async def _both(
     return one, two
 
 
-def _answer(work: _Work, engine: EngineName, lexical: list[Hit], nearest: list[Hit], started: float) -> SearchAnswer:
-    request = work.request
+def _fused(work: _Work, lexical: list[Hit], nearest: list[Hit]) -> list[Result]:
     fusing = time.perf_counter()
-    results = documents.results(request, work.release.fusion, lexical, nearest)
+    results = documents.results(work.request, work.release.fusion, lexical, nearest)
     work.timings["fuse"] = _ms_since(fusing)
+    return results
+
+
+def _answer(work: _Work, engine: EngineName, results: list[Result], started: float) -> SearchAnswer:
+    request = work.request
     return SearchAnswer(
         query=request.query,
         corpus=request.corpus,

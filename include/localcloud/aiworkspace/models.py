@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter
+from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter, object_in, objects_in, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation
 from localcloud.aiworkspace.records import Record, Records, new_id
@@ -18,6 +18,7 @@ _MODEL_FIELDS = (
     "Accessibility", "Domain", "ExtraInfo", "ModelDescription", "ModelDoc", "ModelName", "ModelType", "OrderNumber",
     "Origin", "ParameterSize", "Task",
 )  # fmt: skip
+_FILTERED = ("WorkspaceId", "Domain", "ModelType", "Task", "Origin")
 _VERSION_FIELDS = (
     "ApprovalStatus", "CompressionSpec", "DistillationSpec", "EvaluationSpec", "ExtraInfo", "InferenceSpec", "Metrics",
     "Options", "SourceId", "SourceType", "TrainingSpec", "VersionDescription",
@@ -62,7 +63,9 @@ class ModelRegistry:
     def create_model(self, request: AcsRequest) -> dict[str, Any]:
         """Register a model; its name is taken once in a workspace."""
         asked = request.json()
-        name = asked.get("ModelName")
+        name = text_in(asked, "ModelName")
+        for field in _FILTERED:
+            text_in(asked, field)
         if not name:
             raise missing_parameter("ModelName")
         labels = _labels_of(asked)
@@ -89,7 +92,10 @@ class ModelRegistry:
 
     def update_model(self, request: AcsRequest) -> dict[str, Any]:
         """Change what is said about a model."""
-        changes = {field: value for field, value in request.json().items() if field in _MODEL_FIELDS}
+        asked = request.json()
+        for field in ("ModelName", *_FILTERED):
+            text_in(asked, field)
+        changes = {field: value for field, value in asked.items() if field in _MODEL_FIELDS}
         self._models.change(_OF_ACCOUNT, request.path_parameters["model"], changes)
         return {}
 
@@ -121,15 +127,16 @@ class ModelRegistry:
     def create_version(self, request: AcsRequest) -> dict[str, Any]:
         """Add a version; without a name it is called 0.1.0, 0.2.0, ..."""
         model, asked = self._model(request), request.json()
-        if not asked.get("Uri"):
+        if not text_in(asked, "Uri"):
             raise missing_parameter("Uri")
         _check_version(asked)
+        wanted = text_in(asked, "VersionName")
         fields = (*_VERSION_FIELDS, "FormatType", "FrameworkType", "Uri")
         content = {field: asked[field] for field in fields if field in asked}
         content["ApprovalStatus"] = asked.get("ApprovalStatus") or "Pending"
         content["Labels"] = _labels_of(asked)
         with self._database.transaction():
-            name = asked.get("VersionName") or f"0.{len(self._versions.all(model.id)) + 1}.0"
+            name = wanted or f"0.{len(self._versions.all(model.id)) + 1}.0"
             self._versions.add(model.id, name, content)
         return {"VersionName": name}
 
@@ -206,18 +213,18 @@ def _times_and_owner(record: Record) -> dict[str, Any]:
 
 
 def _check_version(asked: Mapping[str, Any]) -> None:
-    stage = asked.get("ApprovalStatus")
+    stage = text_in(asked, "ApprovalStatus")
     if stage and stage not in _STAGES:
         raise invalid_parameter("ApprovalStatus", stage, f"one of {', '.join(_STAGES)}")
-    if len(json.dumps(asked.get("Metrics") or {})) > _MAX_METRICS:
+    if len(json.dumps(object_in(asked, "Metrics"))) > _MAX_METRICS:
         raise AcsError(400, "InvalidParameter", f"The parameter Metrics is longer than {_MAX_METRICS} characters.")
 
 
 def _labels_of(asked: Mapping[str, Any]) -> list[dict[str, str]]:
-    labels = asked.get("Labels") or []
-    if not isinstance(labels, list) or any(not isinstance(each, dict) or not each.get("Key") for each in labels):
-        raise invalid_parameter("Labels", labels, "a list of objects with Key and Value")
-    return [{"Key": str(each["Key"]), "Value": str(each.get("Value") or "")} for each in labels]
+    labels = objects_in(asked, "Labels")
+    if not all(text_in(each, "Key") for each in labels):
+        raise missing_parameter("Labels.Key")
+    return [{"Key": each["Key"], "Value": text_in(each, "Value")} for each in labels]
 
 
 def _with_labels(record: Record, request: AcsRequest) -> list[dict[str, str]]:
@@ -233,8 +240,7 @@ def _without_labels(record: Record, request: AcsRequest) -> list[dict[str, str]]
 
 def _is_wanted_model(record: Record, request: AcsRequest) -> bool:
     content, query = record.content, request.query
-    names = ("WorkspaceId", "Domain", "ModelType", "Task", "Origin")
-    if any(query.get(name) and query[name] != str(content.get(name)) for name in names):
+    if any(query.get(name) and query[name] != content.get(name) for name in _FILTERED):
         return False
     if query.get("ModelName", "").lower() not in content["ModelName"].lower():
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from localcloud.acs.errors import missing_parameter
+from localcloud.acs.errors import missing_parameter, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation, Product
 from localcloud.aiworkspace.models import ModelRegistry
@@ -44,7 +44,7 @@ class AiWorkspaceService:
     def create_workspace(self, request: AcsRequest) -> dict[str, Any]:
         """Make a workspace; its name is taken once."""
         asked = request.json()
-        name = asked.get("WorkspaceName")
+        name = text_in(asked, "WorkspaceName")
         if not name:
             raise missing_parameter("WorkspaceName")
         with self._database.transaction():

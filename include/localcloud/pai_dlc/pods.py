@@ -48,9 +48,8 @@ def mounts_of(spec: Mapping[str, Any], folder: Path) -> list[Mount]:
     mounts = []
     for number, source in enumerate(spec.get("DataSources") or []):
         bucket, prefix = parse_uri(str(source.get("Uri") or ""))
-        path = str(source.get("MountPath") or f"/mnt/data{number}")
-        writable = str(source.get("MountAccess") or "RW").upper() == "RW"
-        mounts.append(Mount(bucket, prefix, path, folder / "mounts" / str(number), writable))
+        writable = (source.get("MountAccess") or "RW") == "RW"
+        mounts.append(Mount(bucket, prefix, source["MountPath"], folder / "mounts" / str(number), writable))
     return mounts
 
 

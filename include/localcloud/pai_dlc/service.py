@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import deque
 from pathlib import Path
@@ -10,7 +11,15 @@ from typing import Any
 
 import psutil
 
-from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter
+from localcloud.acs.errors import (
+    AcsError,
+    invalid_parameter,
+    missing_parameter,
+    number_in,
+    object_in,
+    objects_in,
+    text_in,
+)
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation, Product
 from localcloud.line_logs import read_lines
@@ -25,6 +34,7 @@ _JOB_TYPES = frozenset({
     "TFJob", "PyTorchJob", "MPIJob", "XGBoostJob", "OneFlowJob", "ElasticBatchJob", "SlurmJob", "RayJob", "Custom",
 })  # fmt: skip
 _MAX_PODS = 8
+_POD_KIND = re.compile(r"[A-Za-z]{1,32}")
 _MAX_DISPLAY_NAME = 256
 _DEFAULT_LINES = 2000
 _SORT_KEYS = (
@@ -142,22 +152,45 @@ class DlcService:
 
 
 def _check_spec(spec: dict[str, Any]) -> None:
-    for name in ("DisplayName", "JobType", "JobSpecs", "UserCommand"):
-        if not spec.get(name):
+    for name in ("DisplayName", "JobType", "UserCommand"):
+        if not text_in(spec, name):
             raise missing_parameter(name)
     if len(spec["DisplayName"]) > _MAX_DISPLAY_NAME:
         raise invalid_parameter("DisplayName", spec["DisplayName"], f"at most {_MAX_DISPLAY_NAME} characters long")
     if spec["JobType"] not in _JOB_TYPES:
         raise invalid_parameter("JobType", spec["JobType"], f"one of {', '.join(sorted(_JOB_TYPES))}")
-    counts = [part.get("PodCount", 1) for part in spec["JobSpecs"]]
-    if any(not isinstance(count, int) or count < 1 for count in counts) or sum(counts) > _MAX_PODS:
-        raise invalid_parameter("PodCount", counts, f"1 or more, together at most {_MAX_PODS} on this machine")
-    paths = [source.get("MountPath") for source in spec.get("DataSources") or []]
-    if any(not path or not path.startswith("/") or not path.strip("/") for path in paths) or len({*paths}) < len(paths):
+    text_in(spec, "WorkspaceId")
+    object_in(object_in(spec, "Settings"), "Tags")
+    number_in(spec, "Priority", 1, low=1, high=9)
+    number_in(spec, "JobMaxRunningTimeMinutes", 1, low=1, high=1_000_000)
+    for name, value in object_in(spec, "Envs").items():
+        if not name or "=" in name or "\0" in f"{name}{value}":
+            raise invalid_parameter("Envs", {name: value}, "names and values that an environment can hold")
+    _check_pods(objects_in(spec, "JobSpecs"))
+    _check_data_sources(objects_in(spec, "DataSources"))
+
+
+def _check_pods(parts: list[dict[str, Any]]) -> None:
+    if not parts:
+        raise missing_parameter("JobSpecs")
+    for part in parts:
+        if not _POD_KIND.fullmatch(text_in(part, "Type") or "Worker"):
+            raise invalid_parameter("Type", part["Type"], "a word such as Worker")
+    count = sum(number_in(part, "PodCount", 1, low=1, high=_MAX_PODS) for part in parts)
+    if count > _MAX_PODS:
+        raise invalid_parameter("PodCount", count, f"at most {_MAX_PODS} in all on this machine")
+
+
+def _check_data_sources(sources: list[dict[str, Any]]) -> None:
+    paths = [text_in(source, "MountPath") for source in sources]
+    if any(not path.startswith("/") or not path.strip("/") for path in paths) or len({*paths}) < len(paths):
         raise invalid_parameter("MountPath", paths, "an absolute path below the root, each one once")
-    for source in spec.get("DataSources") or []:
+    for source in sources:
+        access = text_in(source, "MountAccess")
+        if access not in {"", "RO", "RW"}:
+            raise invalid_parameter("MountAccess", access, "RO or RW")
         try:
-            parse_uri(str(source.get("Uri") or ""))
+            parse_uri(text_in(source, "Uri"))
         except MountError as error:
             raise AcsError(400, "InvalidParameter", str(error)) from None
 
@@ -165,7 +198,7 @@ def _check_spec(spec: dict[str, Any]) -> None:
 def _is_wanted(job: Job, request: AcsRequest) -> bool:
     query = request.query
     spec = job.spec
-    equal = {"WorkspaceId": spec.get("WorkspaceId"), "JobType": spec["JobType"], "Status": job.status}
+    equal = {"WorkspaceId": spec.get("WorkspaceId") or "", "JobType": spec["JobType"], "Status": job.status}
     if any(query.get(name) and query[name] != str(value) for name, value in equal.items()):
         return False
     ids = [query["JobId"]] if query.get("JobId") else [part for part in query.get("JobIds", "").split(",") if part]

@@ -50,7 +50,7 @@ class Supervisor:
         self._closing.set()
         self._wake.set()
         for thread in [self._scheduler, *self._drivers.values()]:
-            thread.join(timeout=10)
+            thread.join(timeout=3)
 
     def wake(self) -> None:
         """Look at the jobs now."""

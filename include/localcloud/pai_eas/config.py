@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter
+from localcloud.acs.errors import (
+    AcsError,
+    invalid_parameter,
+    missing_parameter,
+    number_in,
+    object_in,
+    objects_in,
+    text_in,
+)
 from localcloud.mounts import Mount, MountError, localized, parse_uri
 
 # The name is part of a path; EAS allows lower-case letters, digits and underscores.
@@ -67,37 +75,54 @@ class ServiceConfig:
 
     def checked(self) -> ServiceConfig:
         """Itself; raises the refusal of a JSON that cannot be served here."""
+        metadata = object_in(self.content, "metadata")
+        for content, field in (
+            (self.content, "name"),
+            (self.content, "token"),
+            (metadata, "name"),
+            (metadata, "group"),
+        ):
+            text_in(content, field)
         if not self.name:
             raise missing_parameter("name")
         if not _NAME.fullmatch(self.name):
             raise invalid_parameter("name", self.name, "a lower-case letter, then letters, digits and underscores")
         if self.group is not None and (not _NAME.fullmatch(self.group) or self.group == self.name):
             raise invalid_parameter("metadata.group", self.group, "a name of its own, formed like a service's name")
-        count = self._metadata.get("instance", 1)
-        if not isinstance(count, int) or not 0 <= count <= _MAX_INSTANCES:
-            raise invalid_parameter("metadata.instance", count, f"0 to {_MAX_INSTANCES} on this machine")
-        containers = self.content.get("containers")
-        if not isinstance(containers, list) or len(containers) != 1 or not _command_of(containers[0]):
-            raise AcsError(
-                400,
-                "InvalidParameter",
-                "The service JSON must have exactly one entry in containers, with a script or command; "
-                "processors and several containers are not run here.",
-            )
+        number_in(metadata, "instance", 1, low=0, high=_MAX_INSTANCES)
+        rpc = object_in(metadata, "rpc")
+        number_in(rpc, "max_queue_size", _DEFAULT_QUEUE, low=1, high=100_000)
+        number_in(rpc, "keepalive", _DEFAULT_KEEPALIVE_MS, low=1, high=_DEFAULT_KEEPALIVE_MS)
+        self._check_containers()
         try:
             self.mounts(Path())
         except MountError as error:
             raise AcsError(400, "InvalidParameter", str(error)) from None
         return self
 
+    def _check_containers(self) -> None:
+        containers = objects_in(self.content, "containers")
+        if len(containers) != 1 or not (text_in(containers[0], "script") or text_in(containers[0], "command")):
+            raise AcsError(
+                400,
+                "InvalidParameter",
+                "The service JSON must have exactly one entry in containers, with a script or command; "
+                "processors and several containers are not run here.",
+            )
+        number_in(containers[0], "port", _DEFAULT_PORT, low=1, high=65535)
+        for entry in objects_in(containers[0], "env"):
+            name, value = text_in(entry, "name"), str(entry.get("value") or "")
+            if not name or "=" in name or "\0" in value:
+                raise invalid_parameter("env", entry, "a name and a value that an environment can hold")
+
     def mounts(self, folder: Path) -> list[Mount]:
         """The folders that ``storage`` asks for, below ``folder``; raises ``MountError``."""
         mounts = []
-        for number, entry in enumerate(self.content.get("storage") or []):
-            path = (entry.get("oss") or {}).get("path")
-            if not path or not str(entry.get("mount_path") or "").startswith("/"):
+        for number, entry in enumerate(objects_in(self.content, "storage")):
+            path, target = text_in(object_in(entry, "oss"), "path"), text_in(entry, "mount_path")
+            if not path or not target.startswith("/") or not target.strip("/"):
                 raise MountError(f"The storage entry {number} must have oss.path and an absolute mount_path.")
-            bucket, prefix = parse_uri(str(path))
+            bucket, prefix = parse_uri(path)
             mounts.append(Mount(bucket, prefix, entry["mount_path"], folder / str(number), writable=False))
         return mounts
 

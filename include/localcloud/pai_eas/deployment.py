@@ -101,7 +101,7 @@ class Deployment:
         """End the thread and all processes."""
         self._closing.set()
         self._wake.set()
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=9)
 
     # The thread
 

@@ -23,6 +23,8 @@ from localcloud.timestamps import now_ms
 # Every process has this variable with the state folder, which is how those of a killed local cloud are found.
 ROOT_VARIABLE = "LOCALCLOUD_EAS_STATE"
 _GRACE_S = 5.0
+# Together with the grace for requests below the ten seconds that a stopped local cloud is given.
+_TERM_S = 3.0
 _PROBE_S = 2.0
 _HANDOVER_S = 0.1
 
@@ -87,7 +89,7 @@ class Replica:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
+            self._process.wait(_TERM_S)
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()

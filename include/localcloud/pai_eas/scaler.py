@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from localcloud.acs.errors import AcsError, invalid_parameter
+from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter, number_in, objects_in
 from localcloud.acs.request import AcsRequest
 
 _WINDOW_S = 5.0
@@ -20,9 +20,11 @@ _MAX_REPLICAS = 8
 def scaler_of(request: AcsRequest) -> dict[str, Any]:
     """The autoscaler that the request describes; raises ``InvalidParameter``."""
     asked = request.json()
-    low, high, strategies = asked.get("min"), asked.get("max"), asked.get("scaleStrategies") or []
-    if not isinstance(low, int) or not isinstance(high, int) or not 0 <= low <= high <= _MAX_REPLICAS:
-        raise invalid_parameter("min and max", (low, high), f"whole numbers from 0 to {_MAX_REPLICAS}, min first")
+    if "min" not in asked or "max" not in asked:
+        raise missing_parameter("min and max")
+    low = number_in(asked, "min", 1, low=0, high=_MAX_REPLICAS)
+    high = number_in(asked, "max", 1, low=max(low, 1), high=_MAX_REPLICAS)
+    strategies = objects_in(asked, "scaleStrategies")
     if not strategies or any(each.get("metricName") != _METRIC for each in strategies):
         raise AcsError(400, "InvalidParameter", f"scaleStrategies must be given with the metricName {_METRIC!r} here.")
     if any(not isinstance(each.get("threshold"), int | float) or each["threshold"] <= 0 for each in strategies):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter
+from localcloud.acs.errors import AcsError, invalid_parameter, number_in, object_in, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation, Product
 from localcloud.faults import Faults
@@ -122,11 +122,10 @@ class EasService:
     def release_service(self, request: AcsRequest) -> dict[str, Any]:
         """Say how much of its group's traffic the service takes."""
         service, asked = self._service(request), request.json()
-        state, weight = asked.get("TrafficState", service.traffic_state), asked.get("Weight", service.weight)
+        state = text_in(asked, "TrafficState") or service.traffic_state
+        weight = number_in(asked, "Weight", service.weight, low=-1, high=1000)
         if state not in {"standalone", "grouping"}:
             raise invalid_parameter("TrafficState", state, "standalone or grouping")
-        if not isinstance(weight, int) or not -1 <= weight <= 1000:
-            raise invalid_parameter("Weight", weight, "a whole number from -1 to 1000")
         self._services.change(service.name, traffic_state=state, weight=weight)
         return self._done(service, f"Service [{service.name}] takes {state} traffic of weight {weight}")
 
@@ -160,9 +159,7 @@ class EasService:
 
     def update_service_label(self, request: AcsRequest) -> dict[str, Any]:
         """Put labels on a service."""
-        service, labels = self._service(request), request.json().get("Labels")
-        if not isinstance(labels, dict):
-            raise missing_parameter("Labels")
+        service, labels = self._service(request), object_in(request.json(), "Labels")
         self._services.change(service.name, labels=service.labels | {key: str(labels[key]) for key in labels})
         return self._done(service, "The labels are changed")
 

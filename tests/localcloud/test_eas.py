@@ -26,11 +26,24 @@ from tests.servers import LocalCloud, local_cloud
 
 REGION = "cn-hangzhou"
 SERVER = """
-import http.server, json, os, pathlib, time
+import http.server, json, os, pathlib, threading, time
+go = threading.Event()
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        self.answer(b"")
+        if self.path == "/go":
+            go.set()
+        if self.path != "/stream":
+            return self.answer(b"")
+        self.send_response(200)
+        self.send_header("content-type", "text/event-stream")
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        for part in (b"data: one", b"data: two"):
+            self.wfile.write(b"%x\\r\\n%s\\r\\n" % (len(part), part))
+            self.wfile.flush()
+            go.wait(20)
+        self.wfile.write(b"0\\r\\n\\r\\n")
     def do_POST(self):
         self.answer(self.rfile.read(int(self.headers["content-length"])))
     def answer(self, body):
@@ -281,8 +294,22 @@ def test_a_full_queue_a_slow_answer_and_faults_are_said(
     assert status(0) == 200
 
 
-def test_wrong_services_are_refused(client: Client, name: str, code: oss2.Bucket) -> None:
+def test_an_answer_is_passed_on_as_it_comes(client: Client, name: str, code: oss2.Bucket) -> None:
     create(client, spec(code, name))
+    service = running(client, name)
+    with httpx.Client(headers={"Authorization": service.access_token}, timeout=10) as http:
+        with http.stream("GET", f"{service.internet_endpoint}/stream") as answer:
+            parts = answer.iter_raw()
+            assert next(parts) == b"data: one"
+            # The process goes on only now: had the gateway waited for its end, nothing would have come.
+            assert httpx.get(f"{service.internet_endpoint}/go", headers=http.headers).status_code == 200
+            assert b"".join(parts) == b"data: two"
+        assert answer.headers["content-type"] == "text/event-stream"
+
+
+def test_wrong_services_are_refused(client: Client, name: str, code: oss2.Bucket) -> None:
+    # As the client's users also write it: an object in the place of its JSON.
+    client.create_service(models.CreateServiceRequest(body=spec(code, name)))
     assert refused(lambda: create(client, spec(code, name))) == ("ServiceAlreadyExists", 409)
     for wrong in (
         {"name": "UPPER"},

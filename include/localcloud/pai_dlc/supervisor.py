@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -59,18 +60,27 @@ class Supervisor:
     def _schedule(self) -> None:
         while not self._closing.is_set():
             self._wake.clear()
-            self._drivers = {job_id: thread for job_id, thread in self._drivers.items() if thread.is_alive()}
-            waiting = [job for job in self._jobs.unfinished() if job.id not in self._drivers]
-            # Those that had a place before a restart first, then by priority, then by age.
-            waiting.sort(key=lambda job: (_is_new(job), -int(job.spec.get("Priority") or 1), job.created_ms))
-            for job in waiting:
-                if job.status == "Creating":
-                    self._jobs.enter(job.id, "Queuing")
-                if len(self._drivers) < self._max_running or not _is_new(job):
-                    driver = threading.Thread(target=self._drive, args=(job.id,), name=job.id, daemon=True)
-                    self._drivers[job.id] = driver
-                    driver.start()
-            self._wake.wait(_POLL_S if waiting or self._drivers else 5.0)
+            busy = True
+            try:
+                busy = self._hand_out_places()
+            except sqlite3.Error:
+                _log.exception("The jobs cannot be read; the scheduler tries again.")
+            self._wake.wait(_POLL_S if busy else 5.0)
+
+    def _hand_out_places(self) -> bool:
+        """Start drivers for jobs that may run; returns whether there is anything to come back for soon."""
+        self._drivers = {job_id: thread for job_id, thread in self._drivers.items() if thread.is_alive()}
+        waiting = [job for job in self._jobs.unfinished() if job.id not in self._drivers]
+        # Those that had a place before a restart first, then by priority, then by age.
+        waiting.sort(key=lambda job: (_is_new(job), -int(job.spec.get("Priority") or 1), job.created_ms))
+        for job in waiting:
+            if job.status == "Creating":
+                self._jobs.enter(job.id, "Queuing")
+            if len(self._drivers) < self._max_running or not _is_new(job):
+                driver = threading.Thread(target=self._drive, args=(job.id,), name=job.id, daemon=True)
+                self._drivers[job.id] = driver
+                driver.start()
+        return bool(waiting or self._drivers)
 
     def _drive(self, job_id: str) -> None:
         try:

@@ -116,7 +116,10 @@ class ServiceConfig:
                 raise invalid_parameter("env", entry, "a name and a value that an environment can hold")
 
     def mounts(self, folder: Path) -> list[Mount]:
-        """The folders that ``storage`` asks for, below ``folder``; raises ``MountError``."""
+        """The folders that ``storage`` asks for, below ``folder``; raises ``MountError``.
+
+        Services only read: what a process writes there goes nowhere.
+        """
         mounts = []
         for number, entry in enumerate(objects_in(self.content, "storage")):
             path, target = text_in(object_in(entry, "oss"), "path"), text_in(entry, "mount_path")

@@ -6,6 +6,7 @@ import logging
 import random
 import secrets
 import shutil
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -115,7 +116,7 @@ class Deployment:
                     break
                 except MountError as error:
                     self._fail(str(error))
-                except OSError as error:
+                except (OSError, sqlite3.Error) as error:
                     _log.exception("Service %s cannot be looked after.", self.name)
                     self._fail(f"The service's files failed: {error}.")
                 self._wake.wait(_POLL_S)

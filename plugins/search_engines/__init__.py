@@ -10,7 +10,7 @@ from typing import Any
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return what Airflow wants to know of a provider; its schema is ``provider_info.schema.json`` of Airflow."""
+    """What this package adds to the distribution's one provider description, which ``alibaba_ai`` puts together."""
     return {
         "package-name": "searchloom",
         "name": "Search engines",

@@ -10,6 +10,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +29,7 @@ from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, 
 from searchloom.settings import Oss as OssSettings
 
 log = logging.getLogger(__name__)
+logging.getLogger("oss2").setLevel(logging.WARNING)  # it reports every 404, which is an answer like any other
 
 DELETE_BATCH = 1000  # keys in one DeleteMultipleObjects call, a documented limit
 MULTIPART_FROM = 16 * 1024 * 1024  # bytes; smaller files go up in one request
@@ -161,7 +164,13 @@ class Oss:
             headers["Content-Type"] = content_type
         with self._call(key):
             oss2.resumable_upload(
-                self._bucket, key, str(path), headers=headers, multipart_threshold=MULTIPART_FROM, num_threads=2
+                self._bucket,
+                key,
+                str(path),
+                store=oss2.ResumableStore(root=_progress_folder()),
+                headers=headers,
+                multipart_threshold=MULTIPART_FROM,
+                num_threads=2,
             )
 
     @stamina.retry(on=Transient, attempts=3, timeout=600)
@@ -169,7 +178,14 @@ class Oss:
         """Download an object to a file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._call(key):
-            oss2.resumable_download(self._bucket, key, str(path), multiget_threshold=MULTIPART_FROM, num_threads=2)
+            oss2.resumable_download(
+                self._bucket,
+                key,
+                str(path),
+                store=oss2.ResumableDownloadStore(root=_progress_folder()),
+                multiget_threshold=MULTIPART_FROM,
+                num_threads=2,
+            )
 
     def open(self, key: str) -> BinaryIO:
         """Return the object's bytes as a seekable file."""
@@ -197,6 +213,13 @@ class Oss:
             raise ServiceUnavailable(f"the transfer of {place} was damaged", endpoint=self.endpoint) from error
         except oss2.exceptions.OssError as error:
             raise _translated(error, place, self.endpoint) from error
+
+
+def _progress_folder() -> str:
+    """Where unfinished transfers are noted, so that a retry goes on: not in HOME, which a worker may not have."""
+    folder = Path(tempfile.gettempdir()) / f"searchloom-transfers-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return str(folder)
 
 
 def _translated(error: oss2.exceptions.OssError, place: str, endpoint: str) -> Exception:

@@ -12,12 +12,12 @@ import threading
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 
 from searchloom.errors import Terminal
-from searchloom.settings import HOME, EngineName, Settings
+from searchloom.orchestration import connections
+from searchloom.settings import HOME, Settings
 from searchloom.stack import endpoints, services
 from searchloom.stack.part import Health, Launch, Part, answers, get, port_of
 
@@ -119,7 +119,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         **inherited,
         "AIRFLOW_HOME": str(_home(settings)),
         **configuration,
-        **_connections(settings),
+        **connections.environment(settings),
     }
 
 
@@ -167,40 +167,11 @@ def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
             "execution_api_timeout": 30,
         },
         "dag_processor": {
+            # A changed file is parsed when it is seen, an unchanged one only now and then: parsing costs seconds.
             "refresh_interval": 30,
-            "min_file_process_interval": 30,
+            "min_file_process_interval": 600,
             "parsing_processes": 1,
             "print_stats_interval": 600,
         },
         "usage_data_collection": {"enabled": False},
-    }
-
-
-def _connections(settings: Settings) -> dict[str, str]:
-    """Return the connections that the DAGs name, as Airflow reads them from its environment."""
-    oss = settings.oss
-    connections: dict[str, dict[str, object]] = {
-        "alibaba_oss": {
-            "conn_type": "alibaba_oss",
-            "host": oss.endpoint,
-            "login": oss.access_key_id,
-            "password": oss.access_key_secret.get_secret_value(),
-            "extra": {"bucket": oss.bucket, "region": oss.region},
-        },
-        "opensearch_default": _engine_connection(settings, "opensearch"),
-        "elasticsearch_default": _engine_connection(settings, "elasticsearch"),
-    }
-    return {f"AIRFLOW_CONN_{name.upper()}": json.dumps(values) for name, values in connections.items()}
-
-
-def _engine_connection(settings: Settings, engine: EngineName) -> dict[str, object]:
-    server = settings.engine(engine)
-    address = urlsplit(server.url)
-    return {
-        "conn_type": engine,
-        "schema": address.scheme,
-        "host": address.hostname,
-        "port": port_of(server.url),
-        "login": server.username or None,
-        "password": server.password.get_secret_value() or None,
     }

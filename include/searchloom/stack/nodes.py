@@ -54,6 +54,7 @@ class Node:
             "path.logs": str(self.folder("logs")),
             "path.repo": [str(self.folder("snapshots"))],
             "cluster.routing.allocation.disk.threshold_enabled": False,
+            "action.auto_create_index": False,  # a write to a dropped index fails instead of making one up
         }
 
     def jvm_options(self) -> list[str]:

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from searchloom.corpus import commands as corpus
 from searchloom.demo import commands as demo
-from searchloom.errors import SearchloomError, UsageError
+from searchloom.errors import NotFound, SearchloomError, UsageError
 from searchloom.evaluation import commands as evaluation
 from searchloom.orchestration import commands as orchestration
 from searchloom.query import commands as query
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         app(_without_profile(words), standalone_mode=True, prog_name="searchloom")
-    except UsageError as error:
+    except (UsageError, NotFound) as error:
         errors.print(f"[red]searchloom:[/red] {escape(str(error))}")
         sys.exit(2)
     except SearchloomError as error:

@@ -86,6 +86,11 @@ def vectors(dims: int) -> pa.Schema:
     )
 
 
+def judgments_key(corpus: str, split: str) -> str:
+    """Key of the judgments of one split (train, dev, test)."""
+    return f"judgments/{corpus}/{split}.parquet"
+
+
 def doc_id(corpus: str, key: str, record: str = "") -> str:
     """Id of a document, 32 hex digits: stable for (corpus, key below ``raw/{corpus}/``, record in a file of many)."""
     return hashlib.sha256(f"{corpus}\0{key}\0{record}".encode()).hexdigest()[:32]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,15 +76,27 @@ def test_an_imported_collection_judges_the_documents_that_the_ingest_makes_of_it
     write(folder, BEIR)
     assert upload.import_beir(runs.oss, runs.corpus, folder) == {"documents": 2, "queries": 2, "train": 1, "test": 2}
     runs.run()
-    (train,) = upload.read_judgments(runs.oss, runs.corpus, "train").to_pylist()
+    (train,) = _judgments(runs, "train")
     assert (train["query"], train["doc_id"], train["grade"]) == ("first?", runs.rows()["d1"]["doc_id"], 1)
-    judged = upload.read_judgments(runs.oss, runs.corpus, "test").to_pylist()
+    judged = _judgments(runs, "test")
     assert {row["doc_id"]: row["grade"] for row in judged} == {
         schemas.doc_id(runs.corpus, "corpus.jsonl.gz", "d2"): 2,
         schemas.doc_id(runs.corpus, "corpus.jsonl.gz", "d9"): 0,
     }
-    with pytest.raises(NotFound, match="no judgments of split 'dev'"):
-        upload.read_judgments(runs.oss, runs.corpus, "dev")
+    assert not runs.oss.exists(schemas.judgments_key(runs.corpus, "dev"))
+
+
+def test_a_query_without_words_is_left_out_with_its_judgments(runs: Runs, folder: Path) -> None:
+    write(folder, BEIR | {"queries.jsonl": '{"_id": "q1", "text": " "}\n{"_id": "q2", "text": "second?"}\n'})
+    assert upload.import_beir(runs.oss, runs.corpus, folder) == {"documents": 2, "queries": 1, "train": 0, "test": 2}
+    assert {row["query_id"] for row in _judgments(runs, "test")} == {"q2"}
+
+
+def _judgments(runs: Runs, split: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = schemas.read_table(
+        runs.oss, schemas.judgments_key(runs.corpus, split), schemas.JUDGMENTS
+    ).to_pylist()
+    return rows
 
 
 @pytest.mark.parametrize(
@@ -91,7 +104,7 @@ def test_an_imported_collection_judges_the_documents_that_the_ingest_makes_of_it
     [
         ("corpus.jsonl.gz", '{"_id": "d1", "text": "x"}\n{broken\n', r"corpus\.jsonl\.gz:2: broken JSON"),
         ("corpus.jsonl.gz", '{"_id": "d1"}\n{"_id": "d1"}\n', r":2: the _id 'd1' occurs a second time"),
-        ("queries.jsonl", '{"_id": "q1", "text": ""}\n', r"queries\.jsonl:1: query 'q1' has no text"),
+        ("queries.jsonl", '{"_id": "q1"}\n', r"queries\.jsonl:1: query 'q1' has no field text"),
         ("qrels/train.tsv", "q1\td1\n", r"train\.tsv:1: 2 columns"),
         ("qrels/train.tsv", "q1\td1\t1\nq1\td2\tgood\n", r"train\.tsv:2: the score 'good'"),
         ("qrels/train.tsv", "q7\td1\t1\n", r"train\.tsv:1: query 'q7' is not in"),

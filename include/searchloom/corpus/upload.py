@@ -18,7 +18,7 @@ import pyarrow as pa
 from searchloom import schemas
 from searchloom.cloud.oss import Oss
 from searchloom.corpus.document import Access
-from searchloom.errors import NotFound, ServiceNotFound, UsageError
+from searchloom.errors import NotFound, UsageError
 
 log = logging.getLogger(__name__)
 
@@ -79,16 +79,19 @@ def import_beir(oss: Oss, corpus: str, folder: Path) -> dict[str, int]:
     """Import a collection: corpus.jsonl[.gz], queries.jsonl[.gz], qrels/{train,dev,test}.tsv[.gz].
 
     The corpus file goes up as it is, each split becomes ``judgments/{corpus}/{split}.parquet``. Everything is checked
-    before the first write. Returns counts of documents, queries and judgments of each split. Raises ``UsageError``
-    naming file and line.
+    before the first write; a query without words is left out, and so are its judgments. Returns counts of documents,
+    queries and judgments of each split. Raises ``UsageError`` naming file and line.
     """
     source = _named(folder, "corpus.jsonl")
     documents = {record["_id"] for record in _records(source)}
-    queries = {record["_id"]: record["text"] for record in _records(_named(folder, "queries.jsonl"), text=True)}
+    queries = {record["_id"]: record["text"].strip() for record in _records(_named(folder, "queries.jsonl"), text=True)}
     files = {split: file for split in SPLITS if (file := _found(folder / "qrels", f"{split}.tsv")) is not None}
     if not files:
         raise UsageError(f"{folder / 'qrels'} holds none of train.tsv, dev.tsv, test.tsv (or .gz); add at least one")
-    counts = {"documents": len(documents), "queries": len(queries)}
+    worded = sum(map(bool, queries.values()))
+    if worded < len(queries):
+        log.warning("%s: %d queries have no words; they are left out", folder, len(queries) - worded)
+    counts = {"documents": len(documents), "queries": worded}
     now = datetime.now(UTC)
     tables: dict[str, pa.Table] = {}
     for split, file in files.items():
@@ -98,28 +101,15 @@ def import_beir(oss: Oss, corpus: str, folder: Path) -> dict[str, int]:
                 "grade": grade, "source": "human", "time": now,
             }
             for query, document, grade in _qrels(file, queries, documents)
+            if queries[query]
         ]  # fmt: skip
         tables[split] = pa.Table.from_pylist(rows, schema=schemas.JUDGMENTS)
         counts[split] = len(rows)
     oss.upload(source, f"raw/{corpus}/{source.name}", metadata=Access().to_metadata())
     for split, table in tables.items():
-        schemas.write_table(oss, _judgments_key(corpus, split), table, schemas.JUDGMENTS)
+        schemas.write_table(oss, schemas.judgments_key(corpus, split), table, schemas.JUDGMENTS)
     log.info("corpus %r: imported %s", corpus, ", ".join(f"{count} {what}" for what, count in counts.items()))
     return counts
-
-
-def read_judgments(oss: Oss, corpus: str, split: str) -> pa.Table:
-    """Read the judgments (``JUDGMENTS``) of one split; ``NotFound`` where there are none."""
-    try:
-        return schemas.read_table(oss, _judgments_key(corpus, split), schemas.JUDGMENTS)
-    except ServiceNotFound as error:
-        raise NotFound(
-            f"corpus {corpus!r} has no judgments of split {split!r}; import some with `searchloom corpus import-beir`"
-        ) from error
-
-
-def _judgments_key(corpus: str, split: str) -> str:
-    return f"judgments/{corpus}/{split}.parquet"
 
 
 def _files(path: Path) -> Iterator[tuple[str, Path]]:
@@ -192,8 +182,8 @@ def _records(path: Path, *, text: bool = False) -> Iterator[dict[str, Any]]:
         if identity in seen:
             raise UsageError(f"{where}: the _id {identity!r} occurs a second time; ids must differ")
         seen.add(identity)
-        if text and not (isinstance(record.get("text"), str) and record["text"].strip()):
-            raise UsageError(f"{where}: query {identity!r} has no text")
+        if text and not isinstance(record.get("text"), str):
+            raise UsageError(f"{where}: query {identity!r} has no field text of kind string")
         yield record
     if not seen:
         raise UsageError(f"{path}: the file holds no record")

@@ -12,7 +12,6 @@ import pyarrow as pa
 from searchloom import schemas
 from searchloom.cloud.oss import Oss
 from searchloom.demo.api_reference import Symbol, judged
-from searchloom.evaluation.collection import judgments_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +67,4 @@ def _write_judgments(oss: Oss, corpus: str, split: str, queries: list[tuple[str,
         for package, symbol in queries
     ]
     table = pa.Table.from_pylist(rows, schema=schemas.JUDGMENTS)
-    schemas.write_table(oss, judgments_key(corpus, split), table, schemas.JUDGMENTS)
+    schemas.write_table(oss, schemas.judgments_key(corpus, split), table, schemas.JUDGMENTS)

@@ -18,15 +18,10 @@ class Collection:
     qrels: dict[str, dict[str, int]]  # query_id -> doc_id -> grade
 
 
-def judgments_key(corpus: str, split: str) -> str:
-    """Key of the judgments of one split."""
-    return f"judgments/{corpus}/{split}.parquet"
-
-
 def read(oss: Oss, corpus: str, split: str) -> Collection:
     """Read the judged queries of one split; ``UsageError`` where the corpus has none of that name."""
     try:
-        table = schemas.read_table(oss, judgments_key(corpus, split), schemas.JUDGMENTS)
+        table = schemas.read_table(oss, schemas.judgments_key(corpus, split), schemas.JUDGMENTS)
     except ServiceNotFound as error:
         prefix = f"judgments/{corpus}/"
         known = [info.key.removeprefix(prefix).removesuffix(".parquet") for info in oss.list(prefix)]

@@ -6,8 +6,7 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,7 +14,6 @@ from rich.console import Console
 from rich.table import Table
 
 from searchloom import settings
-from searchloom.errors import SearchloomError, UsageError
 from searchloom.stack import engine_homes, lifecycle, prerequisites
 
 Without = Annotated[
@@ -27,39 +25,35 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 def up(without: Without = "") -> None:
     """Start the local stack and wait until it is healthy; what runs already is left alone."""
     console = Console()
-    with _errors():
-        current = settings.load()
-        engine_homes.ensure(current, console)
-        names = frozenset(name.strip() for name in without.split(",") if name.strip())
-        _print(console, lifecycle.up(current, without=names, say=_teller(console)))
+    current = settings.load()
+    engine_homes.ensure(current, console)
+    names = frozenset(name.strip() for name in without.split(",") if name.strip())
+    _print(console, lifecycle.up(current, without=names, say=_teller(console)))
 
 
 def down() -> None:
     """Stop the local stack; data stays."""
-    with _errors():
-        lifecycle.down(settings.load(), say=_teller(Console()))
+    lifecycle.down(settings.load(), say=_teller(Console()))
 
 
 def status(*, as_json: Json = False) -> None:
     """Show every part of the local stack: name, state, pid, url, version."""
-    with _errors():
-        found = lifecycle.status(settings.load())
-        if as_json:
-            typer.echo(json.dumps([dataclasses.asdict(part) for part in found], indent=2))
-        else:
-            _print(Console(), found)
+    found = lifecycle.status(settings.load())
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(part) for part in found], indent=2))
+    else:
+        _print(Console(), found)
 
 
 def doctor() -> None:
     """Check what the local stack needs of this machine; exit 2 if something is missing."""
-    with _errors():
-        console = Console()
-        findings = prerequisites.check(settings.load())
-        for finding in findings:
-            mark = "[green]ok[/]" if finding.good else "[red]missing[/]"
-            console.print(f"{mark:>20}  {finding.sentence}", highlight=False, soft_wrap=True)
-        if not all(finding.good for finding in findings):
-            raise typer.Exit(2)
+    console = Console()
+    findings = prerequisites.check(settings.load())
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.good else "[red]missing[/]"
+        console.print(f"{mark:>20}  {finding.sentence}", highlight=False, soft_wrap=True)
+    if not all(finding.good for finding in findings):
+        raise typer.Exit(2)
 
 
 def _teller(console: Console) -> Callable[[str, str], None]:
@@ -81,13 +75,3 @@ def _print(console: Console, found: list[lifecycle.Status]) -> None:
     for part in found:
         table.add_row(part.name, part.state, str(part.pid or ""), part.url, part.version)
     console.print(table)
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    """Turn our own errors into one sentence and an exit status: 2 for a wrong call, 1 for a failure."""
-    try:
-        yield
-    except SearchloomError as error:
-        Console(stderr=True).print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from error

@@ -18,8 +18,8 @@ down: ## Stop the local stack; data stays
 status: ## Show the parts of the local stack
 	@.venv/bin/searchloom status
 
-demo: setup ## Set up, start everything, run every DAG on a real corpus, report, leave it serving
-	@.venv/bin/searchloom demo
+demo: ## Set up, start everything, run every DAG on a real corpus, report, leave it serving
+	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && .venv/bin/searchloom demo --since $$began
 
 test: ## Set up, run every test
 	@./bootstrap.sh requirements-dev.txt

@@ -15,6 +15,7 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,7 +28,7 @@ PACKAGES = (
 )  # fmt: skip
 PER_PACKAGE = 350  # documents at most: no package drowns the others, and two cores embed it all in minutes
 SPLITS = {"train": 0.4, "dev": 0.2, "test": 0.4}
-QUERIES = 800
+QUERIES = 600
 
 T = TypeVar("T")
 
@@ -82,6 +83,12 @@ def _symbol(name: str, docstring: str) -> Symbol | None:
 
 def _private(name: str) -> bool:
     return name.startswith("_") and name != "__init__"
+
+
+def fingerprint() -> str:
+    """Changes when other packages or versions are installed, or when this file chooses other documents."""
+    installed = sorted(f"{found.name}=={found.version}" for found in distributions())
+    return hashlib.sha256("\n".join((Path(__file__).read_text(encoding="utf-8"), *installed)).encode()).hexdigest()
 
 
 def collect(site_packages: Path | None = None) -> dict[str, list[Symbol]]:

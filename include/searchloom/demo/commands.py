@@ -29,6 +29,8 @@ def demo(
     from searchloom.demo.report import Report, render
 
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 110  # a log file is wide enough for the tables
     report = Report(CORPUS)
     if since:
         report.seconds["set-up"] = round(time.time() - since, 1)
@@ -64,20 +66,18 @@ def _start(console: Console) -> Settings:
 
 def _collect(settings: Settings, report: Any, console: Console) -> None:
     from searchloom.cloud.oss import Oss
-    from searchloom.demo import api_reference
-    from searchloom.demo.upload import upload
+    from searchloom.demo.upload import ensure
 
     with console.status("reading the docstrings of the installed packages"):
-        documents = api_reference.collect()
         oss = Oss(settings.oss)
         oss.ensure_bucket()
-        done = upload(oss, CORPUS, documents)
-    report.documents["packages"] = len(documents)
+        done = ensure(oss, CORPUS)
+    report.documents["packages"] = done.packages
     report.documents["documents"] = done.documents
     report.documents["judged queries"] = done.queries
     console.print(
-        f"{done.documents:,} documents of {len(documents)} packages ({done.written} files uploaded, "
-        f"{done.unchanged} unchanged), {done.queries} judged queries"
+        f"{done.documents:,} documents of {done.packages} packages ({done.written} files uploaded), "
+        f"{done.queries} judged queries"
     )
 
 

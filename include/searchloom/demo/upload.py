@@ -4,24 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
 from searchloom import schemas
 from searchloom.cloud.oss import Oss
+from searchloom.demo import api_reference
 from searchloom.demo.api_reference import Symbol, judged
+from searchloom.errors import ServiceNotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """What was done: packages written and left alone, documents in all, queries in all."""
+    """What is in OSS now (packages, documents, judged queries), and how many files had to be written for it."""
 
-    written: int
-    unchanged: int
+    packages: int
     documents: int
     queries: int
+    written: int
+
+
+def ensure(oss: Oss, corpus: str) -> Uploaded:
+    """Bring the API reference of the installed packages into OSS; nothing is read or written where it is there."""
+    fingerprint = api_reference.fingerprint()
+    try:
+        there = oss.get_json(_note_key(corpus))
+    except ServiceNotFound:
+        there = {}
+    if there.get("fingerprint") == fingerprint:
+        return Uploaded(**there["uploaded"] | {"written": 0})
+    done = upload(oss, corpus, api_reference.collect())
+    oss.put_json(_note_key(corpus), {"fingerprint": fingerprint, "uploaded": asdict(done)})
+    return done
 
 
 def upload(oss: Oss, corpus: str, documents: dict[str, list[Symbol]]) -> Uploaded:
@@ -41,7 +57,11 @@ def upload(oss: Oss, corpus: str, documents: dict[str, list[Symbol]]) -> Uploade
     for split, queries in splits.items():
         _write_judgments(oss, corpus, split, queries)
     total = sum(len(symbols) for symbols in documents.values())
-    return Uploaded(written, len(documents) - written, total, sum(len(queries) for queries in splits.values()))
+    return Uploaded(len(documents), total, sum(len(queries) for queries in splits.values()), written)
+
+
+def _note_key(corpus: str) -> str:
+    return f"demo/{corpus}.json"
 
 
 def _key(package: str) -> str:

@@ -44,11 +44,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """A service: its name in ``/_faults``, the version of its interface, and its operations by action."""
+    """A service: its name in ``/_faults``, the version of its interface, and its operations by action.
+
+    ``lower_case``: the fields that are the same in all services begin with a small letter here (``requestId``).
+    """
 
     name: str
     version: str
     operations: Mapping[str, Operation]
+    lower_case: bool = False
 
 
 def is_acs(scope: Scope) -> bool:
@@ -93,9 +97,15 @@ class AcsService:
             content = {"Code": "InternalError", "Message": "The request processing has failed due to an error."}
         if fault is not None:
             send = fault.spoil(scope, send)
-        await send_answer(
-            send, status, {"RequestId": request_id, **content}, {"x-acs-request-id": request_id, **headers}
-        )
+        content = {"RequestId": request_id, **content}
+        if self._is_lower_case(scope):
+            content = {f"{name[0].lower()}{name[1:]}": value for name, value in content.items()}
+        await send_answer(send, status, content, {"x-acs-request-id": request_id, **headers})
+
+    def _is_lower_case(self, scope: Scope) -> bool:
+        # Of the headers and not of the request: what cannot be read is answered too.
+        version = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-acs-version"), "")
+        return version in self._products and self._products[version].lower_case
 
     async def _run(self, handler: Callable[[AcsRequest], Any], request: AcsRequest) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, handler, request)

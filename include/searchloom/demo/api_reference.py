@@ -121,9 +121,10 @@ def judged(corpus: dict[str, list[Symbol]]) -> dict[str, list[tuple[str, Symbol]
     pool = [(p, s) for p, documents in corpus.items() for s in documents if counts[_plain(s.summary)] == 1]
     picked = _sample(pool, min(QUERIES, len(pool)))
     splits: dict[str, list[tuple[str, Symbol]]] = {}
-    start = 0
-    for split, share in SPLITS.items():
-        end = start + round(share * len(picked))
+    start, share = 0, 0.0
+    for split, part in SPLITS.items():
+        share += part
+        end = round(share * len(picked))
         splits[split] = picked[start:end]
         start = end
     return splits

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud.acs.service import AcsService, is_acs
+from localcloud.airec.service import AirecService
 from localcloud.aiworkspace.service import AiWorkspaceService
 from localcloud.credentials import Keyring
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
@@ -75,5 +76,6 @@ def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     dlc = DlcService(state / "pai_dlc", mounts)
     eas = EasService(state / "pai_eas", mounts, faults, region)
     registry = AiWorkspaceService(state / "aiworkspace")
-    products = [service.product() for service in (StsService(keyring), dlc, eas, registry)]
+    airec = AirecService(state / "airec", region)
+    products = [service.product() for service in (StsService(keyring), dlc, eas, registry, airec)]
     return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, eas, faults)

@@ -109,6 +109,7 @@ class Airflow(BaseModel):
     embed_tasks: int = Field(
         default=1, ge=1, description="embedding tasks at a time; one takes all cores of its machine"
     )
+    examples: bool = Field(default=False, description="show the DAGs of dags/examples")
 
 
 class Embedding(BaseModel):

@@ -6,22 +6,27 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from searchloom.orchestration.connections import environment
-from searchloom.settings import Engine, Oss, Settings
+from searchloom.settings import Acs, Engine, Oss, Pai, Settings
 
 
 def test_each_service_of_the_settings_becomes_one_connection() -> None:
     settings = Settings(
         oss=Oss(endpoint="http://127.0.0.1:9610", access_key_id="id", access_key_secret=SecretStr("secret")),
+        acs=Acs(endpoint="http://127.0.0.1:9610", access_key_id="acs-id", access_key_secret=SecretStr("acs-secret")),
+        pai=Pai(workspace_id="12345"),
         opensearch=Engine(url="http://127.0.0.1:9200"),
         elasticsearch=Engine(url="https://es.example:9243", username="u", ca_certs=Path("/certs/ca.pem")),
     )
     connections = {name: json.loads(text) for name, text in environment(settings).items()}
     assert sorted(connections) == [
-        f"AIRFLOW_CONN_{name}" for name in ("ALIBABA_OSS", "ELASTICSEARCH_DEFAULT", "OPENSEARCH_DEFAULT")
+        f"AIRFLOW_CONN_{name}" for name in ("ALIBABA_OSS", "ALIBABA_PAI", "ELASTICSEARCH_DEFAULT", "OPENSEARCH_DEFAULT")
     ]
     oss = connections["AIRFLOW_CONN_ALIBABA_OSS"]
     assert (oss["conn_type"], oss["login"], oss["password"]) == ("alibaba_oss", "id", "secret")
     assert oss["extra"]["bucket"] == settings.oss.bucket
+    pai = connections["AIRFLOW_CONN_ALIBABA_PAI"]
+    assert (pai["conn_type"], pai["login"], pai["password"]) == ("alibaba_pai", "acs-id", "acs-secret")
+    assert (pai["host"], pai["extra"]["workspace_id"]) == ("http://127.0.0.1:9610", "12345")
     elasticsearch = connections["AIRFLOW_CONN_ELASTICSEARCH_DEFAULT"]
     assert (elasticsearch["schema"], elasticsearch["host"], elasticsearch["port"]) == ("https", "es.example", 9243)
     assert elasticsearch["extra"]["ca_certs"] == "/certs/ca.pem"

@@ -39,6 +39,16 @@ def test_settings_read_what_was_written():
 
 
 @pytest.mark.usefixtures("state")
+def test_pai_is_the_local_cloud_unless_it_is_somebody_elses(monkeypatch: pytest.MonkeyPatch):
+    written = settle()
+    assert written.acs.endpoint == written.oss.endpoint
+    assert written.acs.access_key_id == written.oss.access_key_id
+    assert written.pai.workspace_id
+    monkeypatch.setenv("SEARCHLOOM_ACS__ENDPOINT", "https://pai.example.com")
+    assert settle().acs.access_key_id == ""
+
+
+@pytest.mark.usefixtures("state")
 def test_a_second_start_changes_neither_ports_nor_secrets():
     first = settle()
     assert settle() == first

@@ -1,6 +1,6 @@
 """Our settings as Airflow connections, for an Airflow that we start ourselves (the local stack, the tests).
 
-Elsewhere the same three connections are made in Airflow's secrets backend or under Admin, Connections.
+Elsewhere the same connections are made in Airflow's secrets backend or under Admin, Connections.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from searchloom.settings import ENGINES, Settings
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Return ``AIRFLOW_CONN_*`` of the connections that the DAGs use: ``alibaba_oss``, ``opensearch_default``, ...."""
-    oss = settings.oss
+    """Return ``AIRFLOW_CONN_*`` of the connections that the DAGs use: ``alibaba_oss``, ``alibaba_pai``, ...."""
+    oss, acs = settings.oss, settings.acs
     connections: dict[str, dict[str, Any]] = {
         "alibaba_oss": {
             "conn_type": "alibaba_oss",
@@ -26,7 +26,18 @@ def environment(settings: Settings) -> dict[str, str]:
                 "region": oss.region,
                 "security_token": oss.security_token.get_secret_value(),
             },
-        }
+        },
+        "alibaba_pai": {
+            "conn_type": "alibaba_pai",
+            "host": acs.endpoint,
+            "login": acs.access_key_id,
+            "password": acs.access_key_secret.get_secret_value(),
+            "extra": {
+                "workspace_id": settings.pai.workspace_id,
+                "region": acs.region,
+                "security_token": acs.security_token.get_secret_value(),
+            },
+        },
     }
     for name in ENGINES:
         engine = settings.engine(name)

@@ -25,6 +25,7 @@ from searchloom.stack import ports
 from searchloom.stack.part import port_of
 
 ENDPOINTS = "endpoints.yaml"
+LOCAL_WORKSPACE = "local"
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 OWNERS = {
     "localcloud": "oss.endpoint",
@@ -118,7 +119,7 @@ def settle(settings: Settings, wanted: set[str], running: Callable[[str], bool])
             )
     memory.ports = chosen
     _write(state / "memory.yaml", memory.model_dump())
-    _write(state / ENDPOINTS, _endpoints(chosen, memory))
+    _write(state / ENDPOINTS, _endpoints(chosen, memory, asked))
     settings_module.load.cache_clear()
     return settings_module.load()
 
@@ -140,9 +141,10 @@ def _choose(part: str, asked: Settings, memory: Memory, avoid: set[int], *, need
     return ports.find_free(port_of(url), avoid)
 
 
-def _endpoints(chosen: dict[str, int], memory: Memory) -> dict[str, dict[str, str]]:
+def _endpoints(chosen: dict[str, int], memory: Memory, asked: Settings) -> dict[str, dict[str, str]]:
+    keys = {"access_key_id": memory.access_key_id, "access_key_secret": memory.access_key_secret}
     secrets_of = {
-        "oss": {"access_key_id": memory.access_key_id, "access_key_secret": memory.access_key_secret},
+        "oss": keys,
         "embedding": {"token": memory.embedding_token},
         "airflow": {"username": "admin", "password": memory.airflow_password},
     }
@@ -150,6 +152,10 @@ def _endpoints(chosen: dict[str, int], memory: Memory) -> dict[str, dict[str, st
     for part, port in chosen.items():
         group, _, key = OWNERS[part].partition(".")
         tree[group] = {key: f"http://{ports.LOOPBACK}:{port}", **secrets_of.get(group, {})}
+    if "localcloud" in chosen and urlsplit(asked.acs.endpoint).hostname in LOCAL_HOSTS:
+        # One process serves OSS and the services with ACS3 signatures, for the same key.
+        tree["acs"] = {"endpoint": tree["oss"]["endpoint"], **keys}
+        tree["pai"] = {"workspace_id": asked.pai.workspace_id or LOCAL_WORKSPACE}
     return tree
 
 

@@ -204,7 +204,8 @@ async function loadCorpora() {
     option.title = `release ${release}`;
     return option;
   }));
-  $("corpus").value = corpora.some((one) => one.corpus === current) ? current : (corpora[0]?.corpus ?? "");
+  const names = corpora.map(({ corpus }) => corpus);
+  $("corpus").value = [current, "default", names[0]].find((name) => names.includes(name)) ?? "";
   if (!corpora.length) {
     say(text.no_corpora);
     setTimeout(() => loadCorpora().then(() => $("corpus").value && start()).catch(() => {}), 4000);

@@ -1,0 +1,1 @@
+"""AIRec: items, users and behaviour come in, recommendations that were learned from them go out."""

@@ -43,7 +43,6 @@ def demo(
     report.urls = {
         "search page": f"{settings.query.url}/",
         "Airflow": settings.airflow.url,
-        "sign in to Airflow": f"{settings.airflow.username} / see airflow.password in {settings.state}/endpoints.yaml",
     }
     console.print(f"\n[bold green]Search is up:[/] {report.urls['search page']}\n")
     with report.part("judge the search", console):
@@ -52,7 +51,15 @@ def demo(
     console.rule("[bold]report", align="left")
     console.print(render(report))
     console.print(f'\nThe same as JSON: {REPORT.name}. Try: .venv/bin/searchloom search "merge two tables on a key"')
+    console.print(f"Airflow's user is {settings.airflow.username!r}, its password {_password(settings, console)}.")
     console.print("Everything goes on serving; `make down` stops it.")
+
+
+def _password(settings: Settings, console: Console) -> str:
+    """The password on a terminal, where a person reads it; elsewhere (a log) only where it stands."""
+    if console.is_terminal:
+        return settings.airflow.password.get_secret_value()
+    return f"is airflow.password in {settings.state / 'endpoints.yaml'}"
 
 
 def _start(console: Console) -> Settings:

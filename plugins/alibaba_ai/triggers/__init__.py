@@ -1,0 +1,1 @@
+"""Triggers: they poll, copy logs, and report one event; workers submit."""

@@ -45,7 +45,7 @@ def base_folder(oss: Oss, settings: Settings) -> Path:
     """
     base = settings.embedding.base_model
     if base.startswith(_PACKAGE):
-        return _of_package(base.removeprefix(_PACKAGE))
+        return package_folder(base.removeprefix(_PACKAGE))
     if base.startswith(_OSS):
         bucket, _, prefix = base.removeprefix(_OSS).partition("/")
         if bucket != oss.bucket_name or not prefix:
@@ -118,7 +118,7 @@ def fetch(oss: Oss, version: str, cache_dir: Path) -> Path:
     card = read_card(oss, version)
     if card.base.startswith(_PACKAGE):
         try:
-            folder = _of_package(card.base.removeprefix(_PACKAGE))
+            folder = package_folder(card.base.removeprefix(_PACKAGE))
         except NotFound:
             log.info("package %s is not installed: taking model %s from OSS", card.base, version)
         else:
@@ -171,7 +171,8 @@ def _files(folder: Path) -> list[Path]:
     return sorted(kept)
 
 
-def _of_package(package: str) -> Path:
+def package_folder(package: str) -> Path:
+    """Return the folder of the model inside an installed package; ``NotFound`` where there is none."""
     spec = importlib.util.find_spec(package.replace("-", "_"))
     for place in spec.submodule_search_locations or [] if spec else []:
         for marker in sorted(Path(place).rglob("modules.json")):

@@ -21,6 +21,8 @@ from localcloud.credentials import Keyring
 # Large bodies come in pieces of up to this size: fewer steps through Python than with the default of 408 KiB.
 _BUFFER_BYTES = 1024 * 1024
 SECRET_VARIABLE = "LOCALCLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the variable's name
+# DashScope's; without it the key is computed from the secret.
+API_KEY_VARIABLE = "LOCALCLOUD_API_KEY"
 
 
 def main() -> int:
@@ -37,7 +39,8 @@ def main() -> int:
         parser.error(f"the environment variable {SECRET_VARIABLE} is empty; set it to the access key's secret")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        app = create_app(arguments.state, Keyring(arguments.access_key_id, secret), arguments.region)
+        keyring = Keyring(arguments.access_key_id, secret, os.environ.get(API_KEY_VARIABLE, ""))
+        app = create_app(arguments.state, keyring, arguments.region)
     except RuntimeError as error:
         sys.stderr.write(f"localcloud: {error}\n")
         return 1

@@ -11,6 +11,7 @@ from localcloud.acs.service import AcsService, is_acs
 from localcloud.airec.service import AirecService
 from localcloud.aiworkspace.service import AiWorkspaceService
 from localcloud.credentials import Keyring
+from localcloud.dashscope.service import DashScopeService, is_dashscope
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
 from localcloud.mounts import Mounts
 from localcloud.oss.service import OssService
@@ -24,13 +25,15 @@ from localcloud.sts.service import StsService
 class LocalCloudApp:
     """Paths that begin with an underscore are the local cloud's own (no bucket can be called so).
 
-    Requests with an ACS3 signature are for the ACS3 services, predictions go to EAS; the rest is OSS.
+    Requests with an ACS3 signature are for the ACS3 services, predictions go to EAS, the paths of DashScope to it; the
+    rest is OSS.
     """
 
     oss: OssService
     acs: AcsService
     dlc: DlcService
     eas: EasService
+    dashscope: DashScopeService
     faults: Faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,6 +53,8 @@ class LocalCloudApp:
             await self.eas.gateway(scope, receive, send)
         elif is_acs(scope):
             await self.acs(scope, receive, send)
+        elif is_dashscope(scope):
+            await self.dashscope(scope, receive, send)
         else:
             await self.oss(scope, receive, send)
 
@@ -63,6 +68,7 @@ class LocalCloudApp:
                 await self.eas.gateway.close()
                 await asyncio.to_thread(self.eas.manager.close)
                 await asyncio.to_thread(self.dlc.supervisor.close)
+                await asyncio.to_thread(self.dashscope.close)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
                 return
@@ -78,4 +84,6 @@ def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     registry = AiWorkspaceService(state / "aiworkspace")
     airec = AirecService(state / "airec", region)
     products = [service.product() for service in (StsService(keyring), dlc, eas, registry, airec)]
-    return LocalCloudApp(oss, AcsService(state / "acs", keyring, faults, products), dlc, eas, faults)
+    acs = AcsService(state / "acs", keyring, faults, products)
+    dashscope = DashScopeService(state / "dashscope", keyring, faults, region)
+    return LocalCloudApp(oss, acs, dlc, eas, dashscope, faults)

@@ -1,4 +1,4 @@
-"""Who may sign requests: the one access key of the local cloud, and temporary ones derived from it.
+"""Who may ask: the one access key of the local cloud, temporary ones and an API key derived from it.
 
 A temporary credential needs no memory: its secret and token are computed from its id, its expiry and the main secret,
 so that it outlives a restart and any service of the process can check it.
@@ -37,10 +37,17 @@ class ExpiredSecurityToken(InvalidSecurityToken):
 
 @dataclass(frozen=True, slots=True)
 class Keyring:
-    """The main access key, and the check of temporary ones."""
+    """The main access key, DashScope's API key, and the check of temporary access keys."""
 
     access_key_id: str
     access_key_secret: str = field(repr=False)
+    given_api_key: str = field(default="", repr=False)
+
+    @property
+    def api_key(self) -> str:
+        """The API key that was given, else one that is computed from the main secret."""
+        secret = self.access_key_secret.encode()
+        return self.given_api_key or f"sk-{hmac.new(secret, b'api key', hashlib.sha256).hexdigest()[:32]}"
 
     def issue(self, duration_s: int) -> TemporaryCredential:
         """Make a temporary credential that is good for ``duration_s`` seconds."""

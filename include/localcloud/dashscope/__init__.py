@@ -1,0 +1,1 @@
+"""DashScope, the interface of Bailian's models: embeddings by the packaged model, and files."""

@@ -85,8 +85,18 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": "Alibaba Cloud PAI", "python-modules": ["alibaba_ai.hooks.pai"]},
             *engines["hooks"],
         ],
-        "operators": [{"integration-name": "Alibaba Cloud PAI", "python-modules": ["alibaba_ai.operators.pai_dlc"]}],
-        "triggers": [{"integration-name": "Alibaba Cloud PAI", "python-modules": ["alibaba_ai.triggers.pai_dlc"]}],
-        "extra-links": ["alibaba_ai.links.pai.PaiDlcJobLink"],
+        "operators": [
+            {
+                "integration-name": "Alibaba Cloud PAI",
+                "python-modules": ["alibaba_ai.operators.pai_dlc", "alibaba_ai.operators.pai_eas"],
+            }
+        ],
+        "triggers": [
+            {
+                "integration-name": "Alibaba Cloud PAI",
+                "python-modules": ["alibaba_ai.triggers.pai_dlc", "alibaba_ai.triggers.pai_eas"],
+            }
+        ],
+        "extra-links": ["alibaba_ai.links.pai.PaiDlcJobLink", "alibaba_ai.links.pai.PaiEasServiceLink"],
         "connection-types": [_OSS_CONNECTION, _PAI_CONNECTION],
     }

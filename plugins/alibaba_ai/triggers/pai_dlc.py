@@ -11,14 +11,12 @@ from airflow.sdk.exceptions import AirflowException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from alibaba_ai.hooks.pai import PaiHook
+from alibaba_ai.triggers.logs import end_of, unseen
 from searchloom.cloud.pai_dlc import Job, PaiDlc
 from searchloom.errors import SearchloomError, Terminal, Transient
 
 _PATIENCE_S = 900.0
 """So long a service may be away; the job goes on meanwhile, and a later try of the task finds it again."""
-
-_TAIL = 5
-"""Lines of the log that a failure quotes."""
 
 
 class PaiDlcJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is Any to mypy here
@@ -117,15 +115,6 @@ class PaiDlcJobTrigger(BaseTrigger):  # type: ignore[misc]  # Airflow is Any to 
         return ("failed" if job.status == "Stopped" else "error"), message
 
 
-def unseen(before: Sequence[str], now: Sequence[str]) -> Sequence[str]:
-    """Return the lines of ``now`` that come after ``before``, where both are ends of one log that only grows."""
-    for start in range(len(before)):
-        overlap = len(before) - start
-        if before[start:] == now[:overlap]:
-            return now[overlap:]
-    return now
-
-
 def _tail(shown: Mapping[str, Sequence[str]]) -> str:
-    ends = [f"the log of {pod} ends: {' | '.join(lines[-_TAIL:])}" for pod, lines in shown.items() if lines]
+    ends = [f"the log of {pod} ends: {end_of(lines)}" for pod, lines in shown.items() if lines]
     return "; ".join(ends) or "its log is empty"

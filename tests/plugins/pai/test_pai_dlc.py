@@ -4,70 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, TaskDeferred
+from airflow.sdk.exceptions import AirflowFailException
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alibaba_ai.hooks.pai import PaiHook
 from alibaba_ai.links.pai import PaiDlcJobLink
 from alibaba_ai.operators.pai_dlc import PaiDlcJobOperator
-from alibaba_ai.triggers.pai_dlc import PaiDlcJobTrigger, unseen
+from alibaba_ai.triggers.logs import unseen
+from alibaba_ai.triggers.pai_dlc import PaiDlcJobTrigger
 from searchloom.cloud.pai_dlc import Job, PaiDlc
 from tests.plugins.pai.conftest import WORKSPACE
+from tests.plugins.pai.running import Instance, outcome
 from tests.servers import LocalCloud
 
 SPEC: dict[str, Any] = {"image": "img", "machines": {"ecs_spec": "ecs.local"}, "poll_interval_s": 0.1}
 
 
-class Store(dict[str, Any]):
-    """Airflow's task state store: ``get`` and ``set`` by key."""
-
-    set = dict.__setitem__
-
-
-class Task:
-    """One task instance as ``execute`` sees it; ``again`` is its next try, with what Airflow keeps between tries."""
+class Task(Instance):
+    """A task that runs a command; each ``submit`` is a fresh operator, as in a fresh worker."""
 
     def __init__(self, command: str, **more: Any) -> None:
+        super().__init__()
         self.command, self.more = command, more
-        self.store = Store()
-        self.word = f"{secrets.token_hex(6)}"
-        self.ti = SimpleNamespace(dag_id=f"dag-{self.word}", task_id="job", max_tries=2, xcoms={})
-        self.again()
-
-    def again(self, *, cleared: bool = False) -> None:
-        self.ti.try_number = getattr(self.ti, "try_number", 0) + 1
-        self.ti.id = secrets.token_hex(16)
-        self.ti.max_tries += cleared
-        self.ti.xcom_push = lambda key, value: self.ti.xcoms.update({key: value})
 
     def operator(self) -> PaiDlcJobOperator:
         return PaiDlcJobOperator(task_id="job", command=self.command, **SPEC | self.more)
 
     def submit(self) -> PaiDlcJobTrigger:
-        """Run ``execute`` in a fresh operator, as a fresh worker does, up to where it defers."""
-        context = {"ti": self.ti, "task_state_store": self.store}
-        with pytest.raises(TaskDeferred) as deferred:
-            PaiDlcJobOperator.execute.__wrapped__(self.operator(), context)
-        trigger: PaiDlcJobTrigger = deferred.value.trigger
+        trigger = self.defer(self.operator())
+        assert isinstance(trigger, PaiDlcJobTrigger)
         return trigger
 
     def jobs(self, dlc: PaiDlc) -> list[Job]:
         return list(dlc.list(name=self.ti.dag_id))
-
-
-def outcome(trigger: PaiDlcJobTrigger) -> dict[str, str]:
-    async def first() -> dict[str, str]:
-        return dict((await anext(aiter(trigger.run()))).payload)
-
-    return asyncio.run(first())
 
 
 def reached(dlc: PaiDlc, job_id: str, *statuses: str) -> Job:
@@ -109,8 +84,8 @@ def test_a_retry_of_a_failed_job_and_a_cleared_task_make_a_new_one(dlc: PaiDlc) 
 def test_the_link_is_there_before_the_task_defers() -> None:
     task = Task("true")
     job_id = task.submit().job_id
-    assert job_id in task.ti.xcoms[PaiDlcJobLink.xcom_key]
-    assert task.ti.xcoms["job_id"] == job_id
+    assert job_id in task.xcoms[PaiDlcJobLink.xcom_key]
+    assert task.xcoms["job_id"] == job_id
 
 
 def test_a_failing_command_is_one_sentence_with_the_end_of_its_log() -> None:
@@ -124,9 +99,7 @@ def test_a_failing_command_is_one_sentence_with_the_end_of_its_log() -> None:
 def test_killing_the_worker_stops_the_job(dlc: PaiDlc) -> None:
     task = Task("sleep 60")
     operator = task.operator()
-    context = {"ti": task.ti, "task_state_store": task.store}
-    with pytest.raises(TaskDeferred):
-        PaiDlcJobOperator.execute.__wrapped__(operator, context)
+    task.defer(operator)
     operator.on_kill()
     (job,) = task.jobs(dlc)
     assert reached(dlc, job.job_id, "Stopped")
@@ -137,7 +110,7 @@ def test_a_task_killed_while_it_submits_leaves_no_running_job(dlc: PaiDlc) -> No
     operator = task.operator()
     operator.on_kill()
     with pytest.raises(AirflowFailException, match="was killed"):
-        PaiDlcJobOperator.execute.__wrapped__(operator, {"ti": task.ti, "task_state_store": task.store})
+        task.execute(operator)
     (job,) = task.jobs(dlc)
     assert reached(dlc, job.job_id, "Stopped")
 
@@ -173,6 +146,12 @@ def test_a_job_that_outlives_execution_timeout_is_stopped(dlc: PaiDlc) -> None:
     assert reached(dlc, trigger.job_id, "Stopped")
 
 
+def test_without_a_triggerer_the_worker_waits_itself(dlc: PaiDlc) -> None:
+    task = Task("true", deferrable=False)
+    job_id = task.execute(task.operator())
+    assert dlc.get(job_id=job_id).succeeded
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -185,7 +164,7 @@ def test_a_job_that_outlives_execution_timeout_is_stopped(dlc: PaiDlc) -> None:
 def test_what_describes_no_job_is_refused_without_a_retry(wrong: dict[str, Any]) -> None:
     task = Task("true", **wrong)
     with pytest.raises(AirflowFailException, match="'job' describes no job"):
-        PaiDlcJobOperator.execute.__wrapped__(task.operator(), {"ti": task.ti, "task_state_store": task.store})
+        task.execute(task.operator())
 
 
 def test_everything_a_user_would_template_is_a_template_field() -> None:

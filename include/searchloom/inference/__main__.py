@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
-import signal
 import sys
-from urllib.parse import urlsplit
 
-from granian.constants import Interfaces
-from granian.server.embed import Server
+from fastapi import FastAPI
 
-from searchloom import settings as configuration
+from searchloom import serving
 from searchloom.cloud.oss import Oss
 from searchloom.embedding.encoder import Encoder
 from searchloom.embedding.model import fetch, publish_base
-from searchloom.errors import SearchloomError
 from searchloom.inference.handler import EmbeddingHandler, ServedModel
 from searchloom.inference.service import create_app
 from searchloom.settings import Settings
@@ -36,33 +31,15 @@ def load_handler(settings: Settings) -> EmbeddingHandler:
     return EmbeddingHandler(ServedModel(card.version, card.dims), encoder.encode)
 
 
-async def serve(settings: Settings) -> None:
-    """Serve in this one process, so that stopping it stops everything."""
-    handler = load_handler(settings)
-    where = urlsplit(settings.embedding.url)
-    app = create_app(handler, settings.embedding.token.get_secret_value())
-    server = Server(
-        app,
-        address=where.hostname or "127.0.0.1",
-        port=where.port or 80,
-        interface=Interfaces.ASGI,
-        websockets=False,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+def make_app(settings: Settings) -> FastAPI:
+    """Load the model and put the service around it."""
+    return create_app(load_handler(settings), settings.embedding.token.get_secret_value())
 
 
 def main() -> int:
-    """Run until a signal; 1 with one sentence when the model or its store cannot be had."""
+    """Run until a signal."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    try:
-        asyncio.run(serve(configuration.load()))
-    except SearchloomError as error:
-        log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a stack trace
-        return 1
-    return 0
+    return serving.run(make_app, lambda settings: settings.embedding.url)
 
 
 if __name__ == "__main__":

@@ -87,6 +87,28 @@ def test_what_is_outside_the_limits_is_refused(http: httpx.Client, body: Any, st
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"model": "text-embedding-v4"}, "model_not_found"),
+        ({"query": ""}, "InvalidParameter"),
+        ({"documents": ["a"] * 501}, "InvalidParameter"),
+        ({"documents": []}, "InvalidParameter"),
+        ({"documents": [{"image": "a"}]}, "InvalidParameter"),
+        ({"top_n": 0}, "InvalidParameter"),
+    ],
+)
+def test_what_cannot_be_ranked_is_refused_in_both_dialects(
+    http: httpx.Client, changes: dict[str, Any], code: str
+) -> None:
+    body = {"model": "qwen3-rerank", "query": "q", "documents": ["a"], **changes}
+    answer = http.post("/compatible-api/v1/reranks", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404 if code == "model_not_found" else 400, code)
+    parameters = {"top_n": body.pop("top_n")} if "top_n" in body else {}
+    native = {"model": body.pop("model"), "input": body, "parameters": parameters}
+    assert http.post("/api/v1/services/rerank/text-rerank/text-rerank", json=native).status_code == answer.status_code
+
+
 @pytest.mark.usefixtures("theirs")
 def test_the_vendors_client_uploads_lists_reads_and_deletes_files(tmp_path: Path) -> None:
     path = tmp_path / "train ü.jsonl"

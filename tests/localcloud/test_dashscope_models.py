@@ -74,6 +74,20 @@ async def test_calls_at_the_same_time_and_after_a_crash_are_answered(
     assert all(math.dist(before, after) < 1e-4 for (after,) in answers)
 
 
+def test_documents_are_ranked_by_what_they_say(
+    cloud: LocalCloud, ours: Bailian, settings: BailianSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for dialect in ("native", "compatible"):
+        ranked = ours.rerank("the cost of a loan", TEXTS, top_n=2, dialect=dialect)
+        assert (ranked[0].index, len(ranked)) == (2, 2)
+        assert 1 >= ranked[0].score > ranked[1].score >= 0
+    monkeypatch.setattr(dashscope, "base_http_api_url", f"{cloud.endpoint}/api/v1")
+    key = settings.api_key.get_secret_value()
+    answer = dashscope.TextReRank.call("gte-rerank-v2", "money", TEXTS, return_documents=True, top_n=1, api_key=key)
+    assert [each["document"]["text"] for each in answer.output["results"]] == TEXTS[2:]
+    assert answer.usage["total_tokens"] > 10
+
+
 def test_a_text_that_is_too_long_is_refused(ours: Bailian) -> None:
     with pytest.raises(ServiceRefused, match="2048"):
         list(ours.embed(["word " * 2049], model="text-embedding-v2"))

@@ -1,1 +1,1 @@
-"""DashScope, the interface of Bailian's models: embeddings by the packaged model, and files."""
+"""DashScope, the interface of Bailian's models: embeddings and reranking by the packaged model, and files."""

@@ -21,6 +21,7 @@ from localcloud.dashscope.embeddings import MODELS, Embeddings
 from localcloud.dashscope.errors import DashScopeError
 from localcloud.dashscope.files import MAX_UPLOAD_BYTES, Files
 from localcloud.dashscope.request import Request, request_of
+from localcloud.dashscope.reranking import RERANK_MODELS, Reranking
 from localcloud.dashscope.worker import ModelWorker
 from localcloud.faults import Fault, Faults, Receive, Scope, Send
 
@@ -29,6 +30,7 @@ _COMPATIBLE = ("/compatible-mode/", "/compatible-api/")
 _PREFIXES = ("/api/v1/", *_COMPATIBLE)
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 _EMBEDDINGS = "/api/v1/services/embeddings/text-embedding/text-embedding"
+_RERANKING = "/api/v1/services/rerank/text-rerank/text-rerank"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,12 @@ class DashScopeService:
         self._faults = faults
         self._worker = ModelWorker(root / "models.log")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="dashscope")
-        embeddings, files = Embeddings(self._worker), Files(root, region)
+        embeddings, reranking, files = Embeddings(self._worker), Reranking(self._worker), Files(root, region)
         self._routes = [
             _route("TextEmbedding", "POST", _EMBEDDINGS, embeddings.native),
             _route("TextEmbedding", "POST", "/compatible-mode/v1/embeddings", embeddings.compatible),
+            _route("TextReRank", "POST", _RERANKING, reranking.native),
+            _route("TextReRank", "POST", "/compatible-api/v1/reranks", reranking.compatible),
             _route("UploadFile", "POST", "/api/v1/files", files.upload, MAX_UPLOAD_BYTES),
             _route("ListFiles", "GET", "/api/v1/files", files.page),
             _route("GetFile", "GET", "/api/v1/files/{file}", files.get),
@@ -140,8 +144,9 @@ def _named(content: dict[str, Any], request_id: str, scope: Scope) -> dict[str, 
 def _list_models(request: Request) -> dict[str, Any]:
     """A page of the models that are served."""
     number, size = request.page()
-    found = [{"model": name, "name": name} for name in MODELS][(number - 1) * size : number * size]
-    return {"output": {"total": len(MODELS), "page_no": number, "page_size": size, "models": found}}
+    names = (*MODELS, *RERANK_MODELS)
+    found = [{"model": name, "name": name} for name in names[(number - 1) * size : number * size]]
+    return {"output": {"total": len(names), "page_no": number, "page_size": size, "models": found}}
 
 
 def _refuse(fault: Fault) -> None:

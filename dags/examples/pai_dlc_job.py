@@ -8,13 +8,12 @@ from airflow.sdk import dag
 
 from alibaba_ai.operators.pai_dlc import PaiDlcJobOperator
 from searchloom import settings
-from searchloom_dags.oncall import default_args
 
 
 @dag(
     schedule=None,
     catchup=False,
-    default_args=default_args(),
+    default_args={"retries": 4, "retry_delay": timedelta(seconds=5)},
     params={"words": "hello from PAI-DLC", "seconds": 10},
     tags=["example", "pai"],
     doc_md=__doc__,

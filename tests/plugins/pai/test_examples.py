@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from pydantic import SecretStr
 
-from alibaba_ai.links.pai import PaiDlcJobLink
+from alibaba_ai.links.pai import PaiDlcJobLink, PaiEasServiceLink
 from searchloom import settings
 from searchloom.cloud.oss import Oss
 from searchloom.cloud.pai_dlc import PaiDlc
-from searchloom.settings import HOME
+from searchloom.cloud.pai_eas import PaiEas
+from searchloom.settings import HOME, Acs
 from searchloom.settings import Oss as OssSettings
 from tests.plugins.pai.conftest import BUCKET, WORKSPACE
 from tests.servers import LocalCloud
@@ -67,3 +69,16 @@ def test_the_pai_dlc_job_writes_its_file_and_shows_link_log_and_result_but_no_se
     for words in (f"Job {job.job_id} is Running", "second 1", "second 2", "whales sing"):
         assert words in said
     assert cloud.access_key_secret not in said
+
+
+@pytest.mark.usefixtures("shown")
+def test_the_pai_eas_deploy_ends_with_a_service_that_answers(acs: Acs) -> None:
+    dag = DagBag(HOME / "dags").dags["pai_eas_deploy"]
+    run = dag.test(run_conf={"colour": "green"})
+    task = run.get_task_instance("deploy")
+    eas = PaiEas(acs, workspace_id=WORKSPACE)
+    service = eas.describe(name="searchloom_example")
+    assert (run.state, task.xcom_pull("deploy")) == ("success", service.url)
+    assert httpx.get(service.url, headers={"Authorization": service.token}).text.strip() == "green"
+    assert service.name in task.xcom_pull("deploy", key=PaiEasServiceLink.xcom_key)
+    eas.delete(name=service.name)

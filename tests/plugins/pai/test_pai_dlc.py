@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.log import redact
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +145,14 @@ def test_a_job_that_outlives_execution_timeout_is_stopped(dlc: PaiDlc) -> None:
     assert event["status"] == "error"
     assert "execution_timeout" in event["message"]
     assert reached(dlc, trigger.job_id, "Stopped")
+
+
+def test_no_secret_goes_into_the_triggers_arguments_and_those_of_the_job_are_masked(cloud: LocalCloud) -> None:
+    task = Task("true", environment={"DB_PASSWORD": "hunter2-hunter2", "WORD": "whales"})
+    arguments = json.dumps(task.submit().serialize()) + json.dumps(task.xcoms)
+    assert cloud.access_key_secret not in arguments
+    assert "hunter2" not in arguments
+    assert redact("whales know hunter2-hunter2") == "whales know ***"
 
 
 def test_without_a_triggerer_the_worker_waits_itself(dlc: PaiDlc) -> None:

@@ -7,6 +7,7 @@ import json
 import secrets
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from alibabacloud_tea_openapi.models import OpenApiRequest, Params
 from darabonba.runtime import RuntimeOptions
 from pydantic import SecretStr
 
+from localcloud.airec.service import DEFAULT_INSTANCE
 from searchloom.cloud.airec import Airec
 from searchloom.cloud.airec_online import AirecOnline
 from searchloom.cloud.airec_rows import Row
@@ -24,7 +26,7 @@ from searchloom.errors import ServiceNotFound
 from searchloom.settings import Acs
 from searchloom.settings import Airec as AirecSettings
 from tests.localcloud.acs_clients import config
-from tests.servers import LocalCloud
+from tests.servers import LocalCloud, local_cloud
 
 NOW = int(time.time())
 ITEM = {"item_id": "d1", "item_type": "article", "title": "t", "pub_time": "1714521600"}
@@ -197,6 +199,15 @@ def test_scenes_models_systems_and_algorithms_are_kept(client: Client, cloud: Lo
     found = client.list_filtering_algorithms(instance, models.ListFilteringAlgorithmsRequest()).body.result
     assert [each.algorithm_id for each in found] == ["f"]
     assert refused(lambda: client.describe_scene(instance, "away")) == (404, "SceneNotFound")
+
+
+def test_what_was_pushed_outlives_a_kill(tmp_path: Path) -> None:
+    secret = secrets.token_hex(16)
+    with local_cloud(tmp_path, access_key_secret=secret) as running:
+        push(Client(config(running)), DEFAULT_INSTANCE, "item", {**ITEM, "scene_id": "s"})
+        running.kill()
+    with local_cloud(tmp_path, access_key_secret=secret) as running:
+        assert recommended(Client(config(running)), DEFAULT_INSTANCE) == ["d1"]
 
 
 def test_errors_are_written_with_small_letters(client: Client) -> None:

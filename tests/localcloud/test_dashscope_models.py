@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
+import signal
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import dashscope
 import numpy as np
@@ -18,7 +21,7 @@ from searchloom.cloud.bailian import Bailian
 from searchloom.cloud.bailian_online import BailianOnline
 from searchloom.errors import ServiceRefused
 from searchloom.settings import Bailian as BailianSettings
-from tests.servers import LocalCloud
+from tests.servers import LocalCloud, local_cloud
 
 pytestmark = pytest.mark.slow
 TEXTS = ["A cat sleeps on the sofa.", "A kitten naps on the couch.", "Interest rates were raised."]
@@ -72,6 +75,18 @@ async def test_calls_at_the_same_time_and_after_a_crash_are_answered(
     answers = await asyncio.gather(*(online.embed(["a"], model="all-minilm-l6-v2") for _ in range(4)))
     await online.aclose()
     assert all(math.dist(before, after) < 1e-4 for (after,) in answers)
+
+
+def test_the_models_process_ends_with_the_local_cloud_even_when_that_is_killed(tmp_path: Path) -> None:
+    with local_cloud(tmp_path) as cloud:
+        key = Keyring(cloud.access_key_id, cloud.access_key_secret).api_key
+        client = Bailian(BailianSettings(url=cloud.endpoint, api_key=SecretStr(key), read_timeout_s=120))
+        list(client.embed(["a"]))
+        client.close()
+        (holder,) = psutil.Process(cloud.pid).children()
+        os.kill(cloud.pid, signal.SIGKILL)
+        _, alive = psutil.wait_procs([holder], timeout=60)
+        assert not alive
 
 
 def test_documents_are_ranked_by_what_they_say(

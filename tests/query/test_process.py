@@ -97,8 +97,13 @@ def test_the_client_searches_over_one_connection(served: Settings, service: tupl
             answer = client.search("merge two tables", corpus=CORPUS, mode=mode, k=3, explain=True)
             assert answer["results"][0]["title"] == "DataFrame.merge"
         assert CORPUS in {entry["corpus"] for entry in client.corpora()}
-    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-    assert [line["path"] for line in lines if line.get("user") == "ann"] == ["/v1/search"] * 3 + ["/v1/corpora"]
+
+    def paths() -> list[str]:
+        lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+        return [line["path"] for line in lines if line.get("user") == "ann"]
+
+    wait_for(lambda: "/v1/corpora" in paths())  # a line is written after its answer has been sent
+    assert paths() == ["/v1/search"] * 3 + ["/v1/corpora"]
 
 
 def test_the_clients_errors_are_sentences(served: Settings, service: tuple[str, Path]) -> None:

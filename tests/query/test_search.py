@@ -93,7 +93,7 @@ def test_explain_shows_what_each_part_said(client: TestClient, engine: EngineNam
     assert first["bm25"]["rank"] == 1
     assert first["bm25"]["normalised"] == 1
     assert -1 <= first["vector"]["score"] <= 1
-    assert {"embed", "bm25", "vector", "fuse"} == set(answer["timings"])
+    assert {"embed", "bm25", "vector", "fuse", "passages"} == set(answer["timings"])
 
 
 @pytest.mark.parametrize("mode", MODES)

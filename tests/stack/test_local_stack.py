@@ -88,7 +88,10 @@ def test_engines_survive_kill_9_with_every_acknowledged_document(stack: Stack):
     before = stack.up(without)
     assert set(before) == {"localcloud", "opensearch", "elasticsearch"}
     assert stack.up(without) == before
-    documents = [f"{stack.url(name)}/notes/_doc/1" for name in ("OPENSEARCH__URL", "ELASTICSEARCH__URL")]
+    indices = [f"{stack.url(name)}/notes" for name in ("OPENSEARCH__URL", "ELASTICSEARCH__URL")]
+    documents = [f"{index}/_doc/1" for index in indices]
+    for index in indices:
+        httpx.put(index, timeout=60).raise_for_status()
     for document in documents:
         httpx.put(document, json={"text": "kept"}, timeout=30).raise_for_status()
     for engine in ("opensearch", "elasticsearch"):

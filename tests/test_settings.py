@@ -23,6 +23,11 @@ def test_the_environment_beats_what_the_local_stack_wrote(monkeypatch: pytest.Mo
     assert (loaded.oss.endpoint, loaded.oss.bucket) == ("http://127.0.0.1:1", "from-environment")
 
 
+def test_one_value_of_a_group_can_be_set_without_the_others(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SEARCHLOOM_OPENSEARCH__HEAP", "1g")
+    assert (settings.load().opensearch.heap, settings.load().opensearch.url) == ("1g", "http://127.0.0.1:9200")
+
+
 def test_an_unknown_profile_is_refused_by_name(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("SEARCHLOOM_PROFILE", "nowhere")
     with pytest.raises(UsageError, match=r"'nowhere'.*local"):

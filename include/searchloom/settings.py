@@ -157,7 +157,12 @@ class Query(BaseModel):
 class Settings(BaseSettings):
     """All settings of one profile; see the module's docstring for where values come from."""
 
-    model_config = SettingsConfigDict(env_prefix="SEARCHLOOM_", env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="SEARCHLOOM_",
+        env_nested_delimiter="__",
+        nested_model_default_partial_update=True,  # one value of a group may be set without the others
+        extra="forbid",
+    )
 
     profile: str = "local"
     state: Path = HOME / ".state"

@@ -115,9 +115,14 @@ def test_a_failing_run_ends_with_its_log_and_exit_1() -> None:
     assert "docs/runbook.md#ingest_corpus" in done.stderr
 
 
+def _listen_to_ctrl_c() -> None:
+    """A shell that runs the tests in the background has its children ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_stops_the_following_and_not_the_run() -> None:
     command = [sys.executable, "-m", "searchloom.cli", "run", "ingest_corpus", "--corpus", CORPUS]
-    following = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    following = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_listen_to_ctrl_c)  # noqa: PLW1509
     assert following.stdout
     first_line = following.stdout.readline()
     following.send_signal(signal.SIGINT)

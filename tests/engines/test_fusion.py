@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from searchloom.engines.fusion import RRF_K, fuse
+from searchloom.engines.fusion import RRF_K, blend, fuse
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
 from searchloom.release.document import Fusion
@@ -88,3 +88,22 @@ def test_a_language_the_model_does_not_know_leans_on_words() -> None:
     fusion = Fusion(trained_languages=("en",), vector_weight_by_language={"de": 0.4})
     assert [fusion.weight(language) for language in ("en", "zh", "de", "")] == [0.5, 0.1, 0.4, 0.5]
     assert Fusion().weight("zh") == 0.5
+
+
+def test_a_reranker_reorders_the_head_alone_and_as_far_as_its_weight_says() -> None:
+    ranked = fuse(hits(a=10, b=8, c=6, d=2), [], Fusion(vector_weight=0))
+    scores = {"a": -3.0, "b": -1.0, "c": 5.0}
+    assert blend(ranked, scores, 0.0) == ranked
+    assert [entry.doc_id for entry in blend(ranked, scores, 1.0)] == ["c", "b", "a", "d"]
+    middle = {entry.doc_id: entry.score for entry in blend(ranked, scores, 0.5)}
+    assert middle == pytest.approx({"c": 0.75, "a": 0.75, "b": 0.5 * 0.75 + 0.5 * (0.5 + 0.5 * 0.25), "d": 0.0})
+
+
+@given(found=lists(), weight=st.floats(0, 1), depth=st.integers(0, 8))
+def test_what_was_not_reranked_stays_below_what_was(found: list[Hit], weight: float, depth: int) -> None:
+    ranked = fuse(found, [], Fusion())
+    head = {entry.doc_id: -float(place) for place, entry in enumerate(ranked[:depth])}
+    blended = blend(ranked, head, weight)
+    assert {entry.doc_id for entry in blended[:depth]} == set(head)
+    assert blended[depth:] == ranked[depth:]
+    assert all(0 <= entry.score <= 1 + 1e-9 for entry in blended)

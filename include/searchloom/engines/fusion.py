@@ -6,12 +6,13 @@ comes out depends on the two lists alone, so ask for a fixed number of candidate
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
 from searchloom.release.document import Fusion
+from searchloom.schemas import embedding_text
 
 RRF_K = 60
 """The constant of reciprocal rank fusion, as in the paper (Cormack et al., 2009)."""
@@ -52,6 +53,34 @@ def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language
         for doc_id in lexical | nearest
     ]
     return sorted(ranked, key=lambda entry: (-entry.score, entry.doc_id))
+
+
+def blend(ranked: Sequence[Ranked], scores: Mapping[str, float], weight: float) -> list[Ranked]:
+    """Blend a reranker's scores (doc_id -> any scale) into the head of a fused ranking, best first.
+
+    The scores are brought to the range that the fused scores of the same documents span; ``weight`` in [0, 1] is the
+    reranker's share. So the head stays the head: a document that was not reranked keeps its place below it.
+    """
+    head = [entry for entry in ranked if entry.doc_id in scores]
+    if not head:
+        return list(ranked)
+    fused, judged = [entry.score for entry in head], [scores[entry.doc_id] for entry in head]
+    lowest, spread = min(fused), max(fused) - min(fused)
+    low, high = min(judged), max(judged)
+    blended = [
+        replace(entry, score=(1 - weight) * entry.score + weight * (lowest + spread * (one - low) / (high - low)))
+        if high > low
+        else entry
+        for entry, one in zip(head, judged, strict=True)
+    ]
+    rest = [entry for entry in ranked if entry.doc_id not in scores]
+    return [*sorted(blended, key=lambda entry: (-entry.score, entry.doc_id)), *rest]
+
+
+def passage(entry: Ranked) -> str:
+    """Return the text of a fused document that a reranker reads beside the query: its best chunk, as it is embedded."""
+    source = entry.hit.source
+    return embedding_text(source["title"], source["section"], source["text"])
 
 
 def _scaled(hits: dict[str, Hit], fusion: Fusion) -> dict[str, float]:

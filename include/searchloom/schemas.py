@@ -75,6 +75,36 @@ JUDGMENTS = pa.schema(
     ]
 )
 
+TRAINING_PAIRS = pa.schema(
+    [
+        pa.field("query_id", pa.string(), nullable=False),
+        pa.field("query", pa.string(), nullable=False),
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("chunk_id", pa.string(), nullable=False),
+        # as it is embedded; a pair made from the corpus leaves out the part of it that became the query
+        pa.field("positive", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),  # human, click, corpus, llm
+        pa.field("weight", pa.float32(), nullable=False),  # in (0, 1]
+        pa.field("negatives", pa.list_(pa.string()), nullable=False),  # as they are embedded; take the first k
+        pa.field("negative_ids", pa.list_(pa.string()), nullable=False),  # their chunk ids
+    ]
+)
+
+PASSAGES = pa.schema(
+    [
+        pa.field("chunk_id", pa.string(), nullable=False),
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),  # as it is embedded
+    ]
+)
+
+TRAINED_DOCUMENTS = pa.schema(
+    [
+        pa.field("doc_id", pa.string(), nullable=False),
+        pa.field("sources", pa.list_(pa.string()), nullable=False),  # of the pairs whose positive it is, sorted
+    ]
+)
+
 
 def vectors(dims: int) -> pa.Schema:
     """Schema of a vector file: one row a distinct text, ``embedding`` of ``dims`` float32."""
@@ -113,17 +143,26 @@ def content_sha256(text: str) -> str:
 
 def write_table(oss: Oss, key: str, table: pa.Table, schema: pa.Schema) -> None:
     """Write a parquet file (zstd) after checking it; raises ``Terminal`` naming the first field that does not fit."""
-    checked = _checked(table, schema, key)
-    buffer = io.BytesIO()
-    pq.write_table(checked, buffer, compression="zstd")
-    oss.put(key, buffer.getvalue(), content_type="application/vnd.apache.parquet")
+    oss.put(key, to_bytes(table, key, schema), content_type="application/vnd.apache.parquet")
 
 
 def read_table(oss: Oss, key: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
     """Read a parquet file, or some of its columns, and check what came."""
-    table = pq.read_table(oss.open(key), columns=columns)
-    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    return _checked(table, wanted, key)
+    return from_bytes(oss.get(key), key, schema, columns)
+
+
+def to_bytes(table: pa.Table, name: str, schema: pa.Schema) -> bytes:
+    """Return the parquet file (zstd) of a table after checking it; errors name it ``name``."""
+    buffer = io.BytesIO()
+    pq.write_table(_checked(table, schema, name), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def from_bytes(data: bytes, name: str, schema: pa.Schema, columns: list[str] | None = None) -> pa.Table:
+    """Read a parquet file, or some of its columns, and check what came; errors name it ``name``."""
+    table = pq.read_table(io.BytesIO(data), columns=columns)
+    wanted = schema if columns is None else pa.schema([schema.field(column) for column in columns])
+    return _checked(table, wanted, name)
 
 
 def _checked(table: pa.Table, schema: pa.Schema, key: str) -> pa.Table:

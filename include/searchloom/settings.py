@@ -140,6 +140,19 @@ class Ingest(BaseModel):
     min_deletes_guarded: int = Field(default=20, ge=0, description="fewer deletions than this are never stopped")
 
 
+class Training(BaseModel):
+    """What training sets are made of; see ``searchloom/training/build.py``."""
+
+    seed: int = 7
+    max_pairs: int = Field(default=3000, ge=1, description="of one training set; the time of training grows with it")
+    negatives: int = Field(default=3, ge=0, le=10, description="hard ones kept with a pair; a trainer may use fewer")
+    mining_chunks: int = Field(default=200_000, ge=1000, description="of a larger corpus a sample is mined")
+    click_days: int = Field(default=90, ge=0, description="newest days of the event log that clicks are taken from")
+    min_clicks: int = Field(default=2, ge=1, description="different users that must have clicked a query's document")
+    llm_questions: int = Field(default=0, ge=0, le=5, description="questions the LLM writes for a passage; 0: none")
+    llm_passages: int = Field(default=500, ge=0, description="passages it writes them for, at most")
+
+
 class Query(BaseModel):
     """The online query module."""
 
@@ -179,6 +192,7 @@ class Settings(BaseSettings):
     chunking: Chunking = Chunking()
     ingest: Ingest = Ingest()
     query: Query = Query()
+    training: Training = Training()
 
     def engine(self, name: EngineName) -> Engine:
         """Return the settings of one engine by its name."""

@@ -1,0 +1,1 @@
+"""Training sets from what a company has, and the models that are trained on them."""

@@ -1,0 +1,175 @@
+"""What a release would answer, found out without serving it: its own indexes, its own models, the query module's code.
+
+A side is asked at the depth and in the way in which the query module asks the engines; fusing and blending are the
+very functions that serve. So the figures of a side that is live are those that ``searchloom evaluate`` finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import stamina
+from numpy.typing import NDArray
+
+from searchloom.engines.connect import searcher
+from searchloom.engines.fusion import Ranked, blend, fuse, passage
+from searchloom.engines.interface import Access, Hit, Searcher
+from searchloom.engines.rank import best_chunks
+from searchloom.errors import Transient
+from searchloom.query import language
+from searchloom.release.document import Fusion
+from searchloom.settings import EngineName, Settings
+
+Encode = Callable[[Sequence[str]], NDArray[np.float32]]
+"""Texts -> ``[n, dims]`` of unit length."""
+
+Score = Callable[[str, Sequence[str]], Sequence[float]]
+"""query, passages -> the reranker's score of each, on any scale."""
+
+DEPTH = 100
+"""Documents that a ranking keeps: what Recall@100 needs."""
+
+_AT_A_TIME = 4  # searches under way: the engines serve users meanwhile
+_TIMEOUT_S = 30.0
+_SHOWN = ("title", "section", "text")
+
+
+@dataclass(slots=True)
+class Rerank:
+    """A reranker in memory, its share of the blended score, and how many documents of the head it reads."""
+
+    score: Score
+    weight: float
+    depth: int
+    known: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)  # (query, chunk_id) -> score
+
+    def scores(self, query: str, ranked: Sequence[Ranked]) -> dict[str, float]:
+        """Return the score of each document of the head; a pair that both engines found is scored once."""
+        head = ranked[: self.depth]
+        fresh = [entry for entry in head if (query, entry.hit.chunk_id) not in self.known]
+        if fresh:
+            found = self.score(query, [passage(entry) for entry in fresh])
+            self.known |= {(query, entry.hit.chunk_id): float(one) for entry, one in zip(fresh, found, strict=True)}
+        return {entry.doc_id: self.known[query, entry.hit.chunk_id] for entry in head}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A release as the judge sees it: the index of each engine and what turns queries into rankings."""
+
+    generation: Mapping[EngineName, str]
+    encode: Encode
+    fusion: Fusion
+    rerank: Rerank | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What one engine found for one query: chunks by words and by meaning, best first."""
+
+    query: str
+    lexical: list[Hit]
+    nearest: list[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class Rankings:
+    """Ids of documents, best first, by query: what users get (``hybrid``, reranked where the side does), and parts."""
+
+    hybrid: dict[str, list[str]]
+    vector: dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """The vector of each query by id, and how long one took: half of them, and 95 of 100, at most (milliseconds)."""
+
+    vectors: dict[str, NDArray[np.float32]]
+    p50_ms: float
+    p95_ms: float
+
+
+def embed(queries: Mapping[str, str], encode: Encode) -> Embedded:
+    """Embed one query after the other, as they arrive online; the first, unmeasured, warms the model up."""
+    encode(["warm up"])
+    vectors: dict[str, NDArray[np.float32]] = {}
+    took: list[float] = []
+    for query_id, query in queries.items():
+        started = time.perf_counter()
+        vectors[query_id] = encode([query.strip()])[0]
+        took.append((time.perf_counter() - started) * 1000)
+    p50, p95 = np.quantile(took, [0.5, 0.95]) if took else (0.0, 0.0)
+    return Embedded(vectors, round(float(p50), 1), round(float(p95), 1))
+
+
+def collect(
+    settings: Settings,
+    engine: EngineName,
+    index: str,
+    queries: Mapping[str, str],
+    vectors: Mapping[str, NDArray[np.float32]],
+    *,
+    access: Access,
+    texts: bool = False,
+    done: Callable[[], None] = lambda: None,
+) -> dict[str, Found]:
+    """Ask one index every query, by words and by meaning; ``texts`` keeps what a reranker reads of the chunks.
+
+    Raises what the engine raises, after retries of what is ``Transient``.
+    """
+    sources: dict[str, dict[str, str]] = {}  # a chunk's text is kept once, however often it is found
+
+    def slim(hits: Sequence[Hit]) -> list[Hit]:
+        if not texts:
+            return [Hit(hit.chunk_id, hit.doc_id, hit.score) for hit in hits]
+        for hit in hits:
+            sources.setdefault(hit.chunk_id, {name: hit.source[name] for name in _SHOWN})
+        return [Hit(hit.chunk_id, hit.doc_id, hit.score, sources[hit.chunk_id]) for hit in hits]
+
+    async def run() -> dict[str, Found]:
+        side, free, size = searcher(settings, engine), asyncio.Semaphore(_AT_A_TIME), settings.query.candidates
+
+        async def ask(query: str, vector: NDArray[np.float32]) -> Found:
+            async with free:
+                lexical, nearest = await _ask(side, index, query, vector, access=access, size=size)
+                done()
+                return Found(query, slim(lexical), slim(nearest))
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = {one: group.create_task(ask(text.strip(), vectors[one])) for one, text in queries.items()}
+        except* Exception as failures:  # noqa: BLE001  the first of them says what is wrong
+            raise failures.exceptions[0] from None
+        finally:
+            await side.close()
+        return {query_id: task.result() for query_id, task in tasks.items()}
+
+    return asyncio.run(run())
+
+
+@stamina.retry(on=Transient, attempts=6, timeout=180)
+async def _ask(
+    side: Searcher, index: str, query: str, vector: NDArray[np.float32], *, access: Access, size: int
+) -> tuple[list[Hit], list[Hit]]:
+    lexical = await side.bm25(index, query, access, size=size, timeout_s=_TIMEOUT_S, highlight=False)
+    return lexical, await side.vector(index, vector.tolist(), access, size=size, timeout_s=_TIMEOUT_S)
+
+
+def rank(found: Found, fusion: Fusion, rerank: Rerank | None = None) -> list[Ranked]:
+    """Return the documents in the order in which the query module would show them."""
+    ranked = fuse(found.lexical, found.nearest, fusion, language=language.of_query(found.query))
+    if rerank is None or not rerank.weight:
+        return ranked
+    return blend(ranked, rerank.scores(found.query, ranked), rerank.weight)
+
+
+def rankings(side: Side, found: Mapping[str, Found]) -> Rankings:
+    """Rank every query as the side would."""
+    return Rankings(
+        {one: [entry.doc_id for entry in rank(it, side.fusion, side.rerank)[:DEPTH]] for one, it in found.items()},
+        {one: [hit.doc_id for hit in best_chunks(it.nearest)[:DEPTH]] for one, it in found.items()},
+    )

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import logging
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
-import localcloud
 from localcloud.acs.errors import AcsError
+from localcloud.detached import DetachedRun, RunnerError, failed
 from localcloud.mounts import Mount, MountError, Mounts
 from localcloud.oss.errors import OssError
 from localcloud.pai_dlc.jobs import Job, Jobs
 from localcloud.pai_dlc.pods import JOB_VARIABLE, mounts_of, plan
-from localcloud.pai_dlc.runner import GRACE_S, write_json
-from localcloud.processes import base_environment, kill_marked
+from localcloud.pai_dlc.runner import write_json
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.2
 _SYNC_S = 3.0
-_RUNNER_START_S = 60.0
 
 
 class Supervisor:
@@ -87,6 +79,8 @@ class Supervisor:
             _Drive(self._jobs, self._mounts, job_id, self._closing).run()
         except MountError as error:
             self._jobs.enter(job_id, "Failed", "DataSourceMountFailed", str(error))
+        except RunnerError as error:
+            self._jobs.enter(job_id, "Failed", "PodStartFailed", str(error))
         except AcsError:
             _log.info("Job %s was deleted while it was looked after.", job_id)
         except OSError as error:
@@ -105,33 +99,35 @@ class _Drive:
     def __init__(self, jobs: Jobs, mounts: Mounts, job_id: str, closing: threading.Event) -> None:
         self._jobs = jobs
         self._mounts = mounts
-        self._closing = closing
         self._job = jobs.get(job_id)
         self._folder = jobs.folder(job_id)
-        self._runner: subprocess.Popen[bytes] | None = None
+        self._run = DetachedRun(self._folder, (JOB_VARIABLE, job_id), closing)
+        self._synced = 0.0
 
     def run(self) -> None:
         """Prepare, start, follow and finish; each step may have been done before a restart."""
         mounted = mounts_of(self._job.spec, self._folder)
         self._jobs.enter(self._job.id, "EnvPreparing")
-        if not (self._folder / "run.json").exists():
-            if self._jobs.get(self._job.id).stop_requested:
+        if not self._run.prepared:
+            if self._must_stop():
                 self._jobs.enter(self._job.id, "Stopped", "StoppedByUser", "The job was stopped.")
                 return
             self._prepare(mounted)
-        if not (self._folder / "started.json").exists():
-            if self._jobs.get(self._job.id).stop_requested:
-                (self._folder / "stop").touch()
-            if not self._start():
-                return
-        began = json.loads((self._folder / "started.json").read_bytes())
-        self._jobs.enter(self._job.id, "Running", at_ms=began["time_ms"])
+        if self._run.started_ms is None and self._must_stop():
+            self._run.stop()
+        if not self._run.start():
+            return
+        self._jobs.enter(self._job.id, "Running", at_ms=self._run.started_ms)
         if self._job.must_fail:
-            self._kill()
-            write_json(self._folder / "result.json", _failed("PodFailed", "The failure was asked for at /_faults."))
-        result = self._follow(mounted)
+            self._run.kill()
+            write_json(self._folder / "result.json", failed("PodFailed", "The failure was asked for at /_faults."))
+        self._synced = time.monotonic()
+        result = self._run.follow(must_stop=self._must_stop, meanwhile=lambda: self._sync(mounted))
         if result is not None:
             self._finish(mounted, result)
+
+    def _must_stop(self) -> bool:
+        return self._jobs.get(self._job.id).stop_requested
 
     def _prepare(self, mounted: list[Mount]) -> None:
         # What a killed local cloud had half fetched goes first.
@@ -142,62 +138,17 @@ class _Drive:
             _log.info("Job %s: %d files below %s.", self._job.id, count, mount.path)
         write_json(self._folder / "run.json", plan(self._job.id, self._job.spec, self._folder, mounted))
 
-    def _start(self) -> bool:
-        path = os.pathsep.join(filter(None, [str(Path(localcloud.__path__[0]).parent), os.environ.get("PYTHONPATH")]))
-        with (self._folder / "runner.log").open("ab") as log:
-            self._runner = subprocess.Popen(
-                [sys.executable, "-m", "localcloud.pai_dlc.runner", str(self._folder)],
-                env={**base_environment(), "PYTHONPATH": path, JOB_VARIABLE: self._job.id},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + _RUNNER_START_S
-        started = self._folder / "started.json"
-        while not started.exists():
-            if self._closing.wait(0.05):
-                return False
-            # A short job may have begun and ended since the last look.
-            gone = self._runner.poll() is not None and not started.exists()
-            if gone or time.monotonic() > deadline:
-                self._runner.kill()
-                self._jobs.enter(self._job.id, "Failed", "PodStartFailed", "The job's runner did not start.")
-                return False
-        return True
-
-    def _follow(self, mounted: list[Mount]) -> dict[str, Any] | None:
-        """Wait for the job's end; None when the local cloud closes before it."""
-        result_file = self._folder / "result.json"
-        synced, stop_by = time.monotonic(), None
-        while not result_file.exists():
-            if self._runner is not None:
-                self._runner.poll()
-            if not self._runner_lives() and not result_file.exists():
-                self._kill()
-                return _failed("RunnerLost", "The job's runner died; its pods were ended.")
-            if self._jobs.get(self._job.id).stop_requested and stop_by is None:
-                stop_by = time.monotonic() + GRACE_S + 10
-                (self._folder / "stop").touch()
-            if stop_by is not None and time.monotonic() > stop_by:
-                self._kill()
-                return {"status": "Stopped", "code": "StoppedByUser", "message": "The job was killed."}
-            if time.monotonic() - synced > _SYNC_S:
-                self._upload(mounted, everything=False)
-                synced = time.monotonic()
-            if self._closing.wait(_POLL_S):
-                return None
-        result: dict[str, Any] = json.loads(result_file.read_bytes())
-        return result
+    def _sync(self, mounted: list[Mount]) -> None:
+        if time.monotonic() - self._synced > _SYNC_S:
+            self._upload(mounted, everything=False)
+            self._synced = time.monotonic()
 
     def _finish(self, mounted: list[Mount], result: dict[str, Any]) -> None:
         problem = self._upload(mounted, everything=True)
         if problem and result["status"] == "Succeeded":
-            result = _failed("DataSourceUploadFailed", problem)
+            result = failed("DataSourceUploadFailed", problem)
         # Nothing that the job left in the background outlives it.
-        self._kill()
-        if self._runner is not None:
-            self._runner.wait()
+        self._run.kill()
         self._jobs.enter(self._job.id, result["status"], result["code"], result["message"], at_ms=result.get("time_ms"))
         _log.info("Job %s ended %s. %s", self._job.id, result["status"], result["message"])
 
@@ -211,19 +162,3 @@ class _Drive:
                 problem = f"oss://{mount.bucket}/{mount.prefix} does not take the job's files: {error.message}"
                 _log.warning("Job %s: %s", self._job.id, problem)
         return problem
-
-    def _runner_lives(self) -> bool:
-        with (self._folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
-
-    def _kill(self) -> None:
-        """Kill the runner and everything that the job started."""
-        kill_marked(JOB_VARIABLE, self._job.id)
-
-
-def _failed(code: str, message: str) -> dict[str, Any]:
-    return {"status": "Failed", "code": code, "message": message}

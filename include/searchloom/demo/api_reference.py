@@ -8,18 +8,19 @@ known-item judgments: honest about one right answer, silent about other good one
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import inspect
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+
+from searchloom.corpus import docstrings
+from searchloom.corpus.docstrings import Symbol, symbols
+
+__all__ = ["Symbol", "collect", "fingerprint", "judged"]
 
 PACKAGES = (
     "airflow", "fastapi", "granian", "httpx", "ir_measures", "litserve", "markdown_it", "networkx", "numpy",
@@ -32,63 +33,14 @@ QUERIES = 600
 
 T = TypeVar("T")
 
-_SUMMARY = range(25, 201)  # characters of a summary line that reads like a query
-_MIN_BODY = 200  # characters
-_SKIPPED_FOLDERS = {"tests", "test", "testing", "_vendor", "vendor", "example_dags", "examples"}
 _SEED = 7
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """One documented name: ``title`` is its full name, ``summary`` its first line, ``body`` the rest."""
-
-    title: str
-    summary: str
-    body: str
-
-
-def symbols(package: str, folder: Path) -> Iterator[Symbol]:
-    """Every documented public class, function and method below a package's folder, in a stable order."""
-    for path in sorted(folder.rglob("*.py")):
-        inside = path.relative_to(folder)
-        if _SKIPPED_FOLDERS & set(inside.parts):
-            continue
-        try:
-            tree = ast.parse(path.read_text(encoding="utf-8"))
-        except (SyntaxError, UnicodeDecodeError, ValueError):
-            continue  # a template or a test file of another Python version: not part of the reference
-        module = ".".join((package, *inside.with_suffix("").parts)).removesuffix(".__init__")
-        yield from _documented(tree, module)
-
-
-def _documented(node: ast.AST, prefix: str) -> Iterator[Symbol]:
-    for child in ast.iter_child_nodes(node):
-        if not isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) or _private(child.name):
-            continue
-        name = f"{prefix}.{child.name}"
-        if symbol := _symbol(name, ast.get_docstring(child, clean=True) or ""):
-            yield symbol
-        if isinstance(child, ast.ClassDef):
-            yield from _documented(child, name)
-
-
-def _symbol(name: str, docstring: str) -> Symbol | None:
-    first, _, rest = docstring.partition("\n\n")
-    summary = " ".join(first.split())
-    body = inspect.cleandoc(rest).strip()
-    if len(summary) not in _SUMMARY or len(body) < _MIN_BODY or summary in body:
-        return None
-    return Symbol(name, summary, body)
-
-
-def _private(name: str) -> bool:
-    return name.startswith("_") and name != "__init__"
-
-
 def fingerprint() -> str:
-    """Changes when other packages or versions are installed, or when this file chooses other documents."""
+    """Changes when other packages or versions are installed, or when the code chooses other documents."""
     installed = sorted(f"{found.name}=={found.version}" for found in distributions())
-    return hashlib.sha256("\n".join((Path(__file__).read_text(encoding="utf-8"), *installed)).encode()).hexdigest()
+    code = (Path(module).read_text(encoding="utf-8") for module in (__file__, docstrings.__file__))
+    return hashlib.sha256("\n".join((*code, *installed)).encode()).hexdigest()
 
 
 def collect(site_packages: Path | None = None) -> dict[str, list[Symbol]]:

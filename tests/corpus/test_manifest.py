@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from searchloom.corpus import lease, manifest
+from searchloom.cloud import lease
+from searchloom.corpus import manifest
 from searchloom.corpus.manifest import FOLD_AFTER
 from tests.corpus.runs import Runs
 

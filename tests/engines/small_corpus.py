@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from searchloom import schemas
+from searchloom.cloud import lease
 from searchloom.cloud.oss import Oss
-from searchloom.corpus import lease, manifest
+from searchloom.corpus import manifest
 from tests.engines.chunks import DIMS
 
 MODEL = "model-1"

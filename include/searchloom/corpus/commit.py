@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from searchloom import schemas
+from searchloom.cloud import lease
 from searchloom.cloud.oss import Oss
-from searchloom.corpus import lease, run_files
 from searchloom.corpus import manifest as manifests
+from searchloom.corpus import run_files
 from searchloom.corpus.chunks import part_key
 from searchloom.corpus.guard import check_deletes
 from searchloom.corpus.manifest import ACTIVE, DELETED, QUARANTINED, Manifest

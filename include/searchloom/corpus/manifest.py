@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from searchloom import schemas
+from searchloom.cloud.lease import Lease, LeaseLost
 from searchloom.cloud.oss import Oss
-from searchloom.corpus.lease import Lease, LeaseLost
 from searchloom.errors import ServiceNotFound, Transient
 
 log = logging.getLogger(__name__)

@@ -41,6 +41,32 @@ class EmbeddingModel(BaseModel):
 
     version: str
     dims: int = Field(gt=0)
+    service: str = Field(
+        default="", description="URL of the PAI-EAS service that serves it; empty: the one at settings.embedding.url"
+    )
+
+
+class Reranker(BaseModel):
+    """The cross-encoder that reads the head of the fused ranking once more, and its share of the score."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    service: str = Field(min_length=1, description="URL of the PAI-EAS service that serves it")
+    weight: float = Field(gt=0, le=1, description="its share of the blended score; learned on dev")
+    depth: int = Field(default=30, gt=0, le=200, description="documents of the head that it reads")
+    max_tokens: int = Field(gt=0, description="that it reads of query and passage together")
+
+
+class Gate(BaseModel):
+    """What the judge said of this release before it could serve; the whole report lies at ``report``."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verdict: Literal["better", "worse", "not enough evidence"]
+    summary: str = Field(default="", description="one sentence")
+    report: str = Field(default="", description="key of the gate's report in the bucket")
+    metrics: dict[str, float] = {}
 
 
 class Release(BaseModel):
@@ -53,8 +79,16 @@ class Release(BaseModel):
     embedding: EmbeddingModel
     generation: dict[EngineName, str] = Field(description="engine -> index that holds this release's chunks")
     fusion: Fusion = Fusion()
+    reranker: Reranker | None = None
+    gate: Gate | None = None
+    previous: int | None = Field(default=None, description="the release that served when this one was written")
     created: datetime
     created_by: str
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """URLs of the model services that it needs, besides the one of the settings."""
+        return tuple(url for url in (self.embedding.service, self.reranker.service if self.reranker else "") if url)
 
 
 def release_key(corpus: str, number: int) -> str:
@@ -63,8 +97,13 @@ def release_key(corpus: str, number: int) -> str:
 
 
 def current_key(corpus: str) -> str:
-    """Key of the pointer to the live release: ``{"release": number}``."""
+    """Key of the pointer: ``{"release": number, "before": number of the one that served until then, or null}``."""
     return f"releases/{corpus}/CURRENT"
+
+
+def lease_key(corpus: str) -> str:
+    """Key of the lease that whoever changes what serves must hold."""
+    return f"releases/{corpus}/LEASE"
 
 
 def index_name(corpus: str, generation: int) -> str:

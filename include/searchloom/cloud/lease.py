@@ -1,4 +1,4 @@
-"""One writer at a time: a lease object that only one of several can create, and that expires.
+"""One writer at a time: a lease object in the bucket that only one of several can create, and that expires.
 
 The lease keeps writers apart; it is not what makes a commit safe by itself. A holder that was stopped for longer than
 the lease lasts finds out through ``check``, right before the one write that counts.
@@ -44,12 +44,13 @@ class Lease:
     owner: str
     nonce: str
     expires: datetime
+    length_s: float = LEASE_S
 
     def check(self) -> None:
         """Make sure that the lease is ours for long enough to write one object; raises ``LeaseLost``."""
         found = _read(self.oss, self.key)
         if found is None or found["nonce"] != self.nonce:
-            raise LeaseLost(f"the lease {self.key} was taken over from {self.owner!r}; retry the commit")
+            raise LeaseLost(f"the lease {self.key} was taken over from {self.owner!r}; try again")
         if (self.expires - datetime.now(UTC)).total_seconds() < MARGIN_S:
             self._write(forbid_overwrite=False)
 
@@ -60,25 +61,27 @@ class Lease:
             self.oss.delete(self.key)
 
     def _write(self, *, forbid_overwrite: bool) -> None:
-        self.expires = datetime.now(UTC) + timedelta(seconds=LEASE_S)
+        self.expires = datetime.now(UTC) + timedelta(seconds=self.length_s)
         body = {"owner": self.owner, "nonce": self.nonce, "expires": self.expires.isoformat()}
         self.oss.put_json(self.key, body, forbid_overwrite=forbid_overwrite)
 
 
 @contextmanager
-def hold(oss: Oss, key: str, owner: str, *, wait_s: float = WAIT_S) -> Iterator[Lease]:
+def hold(oss: Oss, key: str, owner: str, *, wait_s: float = WAIT_S, length_s: float = LEASE_S) -> Iterator[Lease]:
     """Hold the lease while the block runs; an owner takes its own lease of an earlier attempt at once.
+
+    A holder that dies keeps others out for up to ``length_s`` seconds.
 
     Raises ``LeaseHeld`` when another owner still has it after ``wait_s`` seconds.
     """
     deadline = time.monotonic() + wait_s
-    lease = Lease(oss, key, owner, uuid.uuid4().hex, datetime.now(UTC))
+    lease = Lease(oss, key, owner, uuid.uuid4().hex, datetime.now(UTC), length_s)
     while not _acquire(lease):
         if time.monotonic() > deadline:
             found = _read(oss, key) or {}
             raise LeaseHeld(
                 f"{found.get('owner', 'somebody')!r} has held {key} until {found.get('expires', 'just now')}; "
-                "wait for that run to end, then retry"
+                "wait for that to end, then try again"
             )
         time.sleep(_POLL_S)
     try:

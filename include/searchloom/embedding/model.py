@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from searchloom.cloud.oss import Oss
-from searchloom.embedding.card import ModelCard, card_key, model_prefix
+from searchloom.embedding.card import Kind, ModelCard, card_key, model_prefix
 from searchloom.errors import NotFound, ServiceConflict, ServiceNotFound, Terminal, UsageError
 from searchloom.settings import Settings
 
@@ -105,17 +105,17 @@ def publish(oss: Oss, folder: Path, *, version: str, base: str, **facts: Any) ->
     return card
 
 
-def read_card(oss: Oss, version: str) -> ModelCard:
+def read_card(oss: Oss, version: str, kind: Kind = "embedding") -> ModelCard:
     """Read the card of a version; ``ServiceNotFound`` where there is none."""
-    return ModelCard.model_validate(oss.get_json(card_key(version)))
+    return ModelCard.model_validate(oss.get_json(card_key(version, kind)))
 
 
-def fetch(oss: Oss, version: str, cache_dir: Path) -> Path:
+def fetch(oss: Oss, version: str, cache_dir: Path, kind: Kind = "embedding") -> Path:
     """Return a local folder with the model's files: of the installed package if it is the same, else from OSS, cached.
 
     Raises ``Terminal`` when what came is not what the card says.
     """
-    card = read_card(oss, version)
+    card = read_card(oss, version, kind)
     if card.base.startswith(_PACKAGE):
         try:
             folder = package_folder(card.base.removeprefix(_PACKAGE))
@@ -124,7 +124,7 @@ def fetch(oss: Oss, version: str, cache_dir: Path) -> Path:
         else:
             if fingerprint(folder) == card.fingerprint:
                 return folder
-    folder = _downloaded(oss, model_prefix(version), cache_dir / "models" / f"{version}-{card.fingerprint[:12]}")
+    folder = _downloaded(oss, model_prefix(version, kind), cache_dir / "models" / f"{version}-{card.fingerprint[:12]}")
     if fingerprint(folder) != card.fingerprint:
         shutil.rmtree(folder)
         raise Terminal(f"the files of model {version!r} in OSS are not those of its card; publish it again")

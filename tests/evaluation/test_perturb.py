@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from searchloom.evaluation.perturb import variants
 
-QUERIES = {
-    str(n): f"what is the boundary layer of a {thing}" for n, thing in enumerate(["wing", "plate", "cone", "nose"])
-}
+THINGS = ("wing", "plate", "cone", "nose")
+QUERIES = {str(n): f"what is the boundary layer of a {thing}" for n, thing in enumerate(THINGS)}
 
 
 def test_the_same_seed_makes_the_same_variants_and_another_one_others() -> None:

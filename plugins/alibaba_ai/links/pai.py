@@ -1,24 +1,13 @@
-"""Pages of the PAI console; operators store the address as an XCom before they defer."""
+"""Pages of the PAI console."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from airflow.sdk import BaseOperatorLink
-from airflow.sdk.execution_time.xcom import XCom
+from alibaba_ai.links.stored import StoredLink
 
 _CONSOLE = "https://pai.console.aliyun.com/"
 
 
-class _StoredLink(BaseOperatorLink):  # type: ignore[misc]  # Airflow is Any to mypy here
-    """A link whose address the operator stored under ``xcom_key``."""
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:  # noqa: ARG002  the signature is Airflow's
-        """Return the stored address, or nothing while there is none."""
-        return str(XCom.get_value(key=self.xcom_key, ti_key=ti_key) or "")
-
-
-class PaiDlcJobLink(_StoredLink):
+class PaiDlcJobLink(StoredLink):
     """The page of a training job."""
 
     name = "PAI-DLC job"
@@ -30,7 +19,7 @@ class PaiDlcJobLink(_StoredLink):
         return f"{_CONSOLE}?regionId={region}&workspaceId={workspace_id}#/dlc/jobs/{job_id}/overview"
 
 
-class PaiEasServiceLink(_StoredLink):
+class PaiEasServiceLink(StoredLink):
     """The page of a model service."""
 
     name = "PAI-EAS service"
@@ -40,3 +29,15 @@ class PaiEasServiceLink(_StoredLink):
     def address(cls, *, region: str, workspace_id: str, service: str) -> str:
         """Return the page of a service."""
         return f"{_CONSOLE}?regionId={region}&workspaceId={workspace_id}#/eas/serviceDetail/{service}/detail"
+
+
+class PaiModelLink(StoredLink):
+    """The page of a registered model."""
+
+    name = "PAI model"
+    xcom_key = "pai_model_link"
+
+    @classmethod
+    def address(cls, *, workspace_id: str, model_id: str) -> str:
+        """Return the page of a model."""
+        return f"{_CONSOLE}?workspaceId={workspace_id}#/models/{model_id}"

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.log import mask_secret
 
-from alibaba_ai.failures import failure_of, terminal_errors_end_the_task
+from alibaba_ai.failures import terminal_errors_end_the_task
 from alibaba_ai.hooks.pai import PaiHook
 from alibaba_ai.links.pai import PaiEasServiceLink
+from alibaba_ai.operators.waiting import WaitingOperator
 from alibaba_ai.triggers.pai_eas import PaiEasServiceTrigger
 from searchloom.cloud.pai_eas import PaiEas, Service
 from searchloom.errors import UsageError
 
 
-class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is Any to mypy here
+class PaiEasDeployOperator(WaitingOperator):
     """Create or update a service and wait until it runs; the URL that it answers at is the task's result.
 
     A service that has the asked-for JSON already is not touched, which makes retries and clearing safe. A killed task
@@ -30,15 +28,12 @@ class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is An
     :param labels: labels of a service that is created
     :param update: whether the JSON is merged into that of an existing service, or replaces it
     :param alibaba_pai_conn_id: id of the connection
-    :param poll_interval_s: seconds between two looks at the service
-    :param deferrable: wait in the triggerer; otherwise in the worker
     """
 
     template_fields: Sequence[str] = ("spec", "labels", "alibaba_pai_conn_id")
     template_ext: Sequence[str] = (".json",)
     template_fields_renderers = {"spec": "json", "labels": "json"}  # noqa: RUF012  as in Airflow's own operators
     operator_extra_links = (PaiEasServiceLink(),)
-    ui_color = "#fff1e0"
 
     def __init__(
         self,
@@ -47,8 +42,6 @@ class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is An
         labels: Mapping[str, str] | None = None,
         update: Literal["merge", "replace"] = "replace",
         alibaba_pai_conn_id: str = PaiHook.default_conn_name,
-        poll_interval_s: float = 10,
-        deferrable: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,10 +49,8 @@ class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is An
         self.labels = labels
         self.update = update
         self.alibaba_pai_conn_id = alibaba_pai_conn_id
-        self.poll_interval_s = poll_interval_s
-        self.deferrable = deferrable
 
-    def execute(self, context: Any) -> str:
+    def execute(self, context: Any) -> Any:
         """Bring the service to its JSON, store the link, and wait."""
         since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         with terminal_errors_end_the_task():
@@ -67,29 +58,16 @@ class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is An
             _hide_secrets(spec)
             eas = PaiHook(self.alibaba_pai_conn_id).eas()
             service = self._deploy(eas, spec)
-        address = PaiEasServiceLink.address(
-            region=eas.region, workspace_id=eas.workspace_id or "", service=service.name
-        )
-        context["ti"].xcom_push(key=PaiEasServiceLink.xcom_key, value=address)
-        limit = self.execution_timeout
+        PaiEasServiceLink().store(context, link_to(eas, service.name))
         trigger = PaiEasServiceTrigger(
-            alibaba_pai_conn_id=self.alibaba_pai_conn_id,
+            conn_id=self.alibaba_pai_conn_id,
             service=service.name,
             version=service.latest_version,
             poll_interval_s=self.poll_interval_s,
             since=since,
-            deadline=time.time() + limit.total_seconds() if limit else None,
+            deadline=self.deadline(),
         )
-        if self.deferrable:
-            self.defer(trigger=trigger, method_name="execute_complete")
-        return self.execute_complete(context, asyncio.run(_first_event(trigger)))
-
-    def execute_complete(self, context: Any, event: dict[str, str]) -> str:  # noqa: ARG002  the signature is Airflow's
-        """Return the service's URL, or fail with the trigger's one sentence."""
-        if event["status"] != "success":
-            raise failure_of(event)
-        self.log.info("%s.", event["message"])
-        return event["url"]
+        return self.wait(context, trigger)
 
     def _checked(self) -> dict[str, Any]:
         # Templated, and so checked here and not in the constructor.
@@ -116,6 +94,11 @@ class PaiEasDeployOperator(BaseOperator):  # type: ignore[misc]  # Airflow is An
         return eas.describe(name=name)
 
 
+def link_to(eas: PaiEas, service: str) -> str:
+    """Return the address of a service's page."""
+    return PaiEasServiceLink.address(region=eas.region, workspace_id=eas.workspace_id or "", service=service)
+
+
 def _holds(given: Any, wanted: Any) -> bool:
     """Tell whether ``wanted`` is in ``given``, to which EAS adds defaults."""
     if isinstance(given, dict) and isinstance(wanted, Mapping):
@@ -130,8 +113,3 @@ def _hide_secrets(spec: Mapping[str, Any]) -> None:
     for container in spec.get("containers") or []:
         for variable in container.get("env") or []:
             mask_secret(variable.get("value"), variable.get("name"))
-
-
-async def _first_event(trigger: PaiEasServiceTrigger) -> dict[str, str]:
-    event = await anext(aiter(trigger.run()))
-    return dict(event.payload)

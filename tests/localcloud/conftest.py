@@ -23,14 +23,16 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 
 def bucket_of(cloud: LocalCloud, name: str, version: str = "v4") -> oss2.Bucket:
-    """An oss2 client that signs with V1 or V4."""
+    """An oss2 client that signs with V1, V2 or V4."""
     provider = StaticCredentialsProvider(cloud.access_key_id, cloud.access_key_secret)
     if version == "v1":
         return oss2.Bucket(oss2.ProviderAuth(provider), cloud.endpoint, name)
+    if version == "v2":
+        return oss2.Bucket(oss2.ProviderAuthV2(provider), cloud.endpoint, name)
     return oss2.Bucket(oss2.ProviderAuthV4(provider), cloud.endpoint, name, region=cloud.region)
 
 
-@pytest.fixture(scope="session", params=["v1", "v4"])
+@pytest.fixture(scope="session", params=["v1", "v2", "v4"])
 def any_bucket(request: pytest.FixtureRequest, cloud: LocalCloud) -> oss2.Bucket:
     """A bucket of its own for each signature version."""
     bucket = bucket_of(cloud, f"test-{secrets.token_hex(6)}", request.param)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from typing import Protocol
 
 from localcloud.oss import xml
 from localcloud.oss.records import ObjectRecord
-from localcloud.oss.store import ObjectReader
 
 # These headers of a PutObject come back with every GetObject.
 KEPT_HEADERS = (
@@ -20,14 +21,24 @@ KEPT_HEADERS = (
 )
 
 
+class BodyReader(Protocol):
+    """A body that is read front to back."""
+
+    def read(self, size: int, /) -> bytes:
+        """Some bytes, about ``size``; empty at the end."""
+
+    def close(self) -> None:
+        """Let the body go."""
+
+
 @dataclass(slots=True)
 class Answer:
-    """Status, headers and body; a body that a ``reader`` holds comes with a ``content-length`` header."""
+    """Status, headers and body; one that a ``reader`` holds is sent in chunks unless ``content-length`` is set."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    reader: ObjectReader | None = None
+    reader: BodyReader | None = None
 
 
 def xml_answer(root: str, content: xml.Content) -> Answer:
@@ -55,6 +66,10 @@ def full_headers(record: ObjectRecord) -> dict[str, str]:
     headers["accept-ranges"] = "bytes"
     headers["x-oss-object-type"] = record.kind
     headers["x-oss-storage-class"] = record.storage_class
+    if "content-md5" in record.properties:
+        headers["content-md5"] = record.properties["content-md5"]
+    elif record.kind != "Appendable" and "-" not in record.etag:
+        headers["content-md5"] = base64.b64encode(bytes.fromhex(record.etag)).decode()
     if record.tags:
         headers["x-oss-tagging-count"] = str(len(record.tags))
     if record.kind == "Appendable":

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from localcloud.oss import xml
 from localcloud.oss.answer import Answer, xml_answer
+from localcloud.oss.archive import restore_state
 from localcloud.oss.errors import OssError, invalid_argument
 from localcloud.oss.listing import Page, count_objects, list_buckets, list_objects, list_uploads
 from localcloud.oss.multipart_actions import whole_number
@@ -276,6 +277,9 @@ def _listing_answer(
             ("Size", record.size),
             ("StorageClass", record.storage_class),
         ]
+        restore = restore_state(record)
+        if restore:
+            described.append(("RestoreInfo", restore))
         content.append(("Contents", described + owners))
     content += [("CommonPrefixes", {"Prefix": text(prefix)}) for prefix in page.prefixes]
     return xml_answer("ListBucketResult", content)

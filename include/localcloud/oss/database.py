@@ -40,6 +40,19 @@ CREATE TABLE IF NOT EXISTS parts (
     size INTEGER NOT NULL, etag TEXT NOT NULL, crc64 TEXT NOT NULL, modified_ms INTEGER NOT NULL,
     PRIMARY KEY (upload, number)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sequential_uploads (
+    upload TEXT PRIMARY KEY REFERENCES uploads (id) ON DELETE CASCADE
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS properties (
+    content INTEGER NOT NULL REFERENCES contents (id) ON DELETE CASCADE,
+    name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (content, name)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS channels (
+    bucket TEXT NOT NULL REFERENCES buckets (name) ON DELETE CASCADE, name BLOB NOT NULL,
+    modified_ms INTEGER NOT NULL, content TEXT NOT NULL,
+    PRIMARY KEY (bucket, name)
+) WITHOUT ROWID;
 """
 
 

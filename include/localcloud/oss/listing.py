@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from localcloud.oss.database import Database
-from localcloud.oss.records import BucketRecord, ObjectRecord, bucket_of, object_from_row
+from localcloud.oss.records import SELECT_OBJECTS, BucketRecord, ObjectRecord, bucket_of, object_from_row
 
 Entry = TypeVar("Entry")
 
@@ -49,7 +49,7 @@ def list_objects(
         bucket_of(connection, bucket)
         while start is not None and not page.truncated:
             rows = connection.execute(
-                "SELECT * FROM objects WHERE bucket = ? AND key >= ? AND (? IS NULL OR key < ?) ORDER BY key LIMIT ?",
+                f"{SELECT_OBJECTS} WHERE bucket = ? AND key >= ? AND (? IS NULL OR key < ?) ORDER BY key LIMIT ?",
                 (bucket, start, end, end, limit - len(page) + 1),
             )
             start = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import sqlite3
@@ -21,11 +22,13 @@ from localcloud.oss.records import (
     release_content,
     save_object,
     segments_of,
+    set_property,
 )
 from localcloud.oss.store import Store
 
 MAX_PART_NUMBER = 10_000
 MIN_PART_BYTES = 100 * 1024
+_CHUNK_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,16 @@ class Uploads:
         self._store = store
         self._database = store.database
 
-    def begin(self, bucket: str, key: str, attributes: Attributes, *, forbid_overwrite: bool = False) -> str:
-        """Start an upload; returns its id."""
+    def begin(
+        self,
+        bucket: str,
+        key: str,
+        attributes: Attributes,
+        *,
+        forbid_overwrite: bool = False,
+        sequential: bool = False,
+    ) -> str:
+        """Start an upload; returns its id. The parts of a ``sequential`` one come in order, and have an MD5 as one."""
         upload_id = uuid.uuid4().hex.upper()
         with self._database.write() as connection:
             default_class = bucket_of(connection, bucket).storage_class
@@ -80,6 +91,8 @@ class Uploads:
                     json.dumps(attributes.tags),
                 ),
             )
+            if sequential:
+                connection.execute("INSERT INTO sequential_uploads VALUES (?)", (upload_id,))
         return upload_id
 
     def find(self, bucket: str, key: str, upload_id: str) -> Upload:
@@ -91,6 +104,7 @@ class Uploads:
         """Make the blob part ``number``, in the place of one that was there."""
         with self._database.write() as connection:
             _upload_of(connection, bucket, key, upload_id)
+            _check_order(connection, upload_id, number)
             row = connection.execute(
                 "SELECT content FROM parts WHERE upload = ? AND number = ?", (upload_id, number)
             ).fetchone()
@@ -121,6 +135,7 @@ class Uploads:
         forbid_overwrite: bool = False,
     ) -> ObjectRecord:
         """Join the ``listed`` (number, ETag) parts, or with None all that are there, into the object."""
+        digest = self._sequential_digest(upload_id)
         with self._database.write() as connection:
             upload = _upload_of(connection, bucket, key, upload_id)
             present = _parts_of(connection, upload_id)
@@ -132,10 +147,29 @@ class Uploads:
             segments = [segment for part in chosen for segment in segments_of(connection, part.content)]
             record = _joined(upload, chosen, new_content(connection, segments))
             save_object(connection, record)
+            if digest is not None and chosen == present:
+                set_property(connection, record.content, "content-md5", digest)
             freed = release_content(connection, old.content) if old else []
             freed += _drop(connection, upload_id, present)
         self._store.blobs.remove(freed)
         return record
+
+    def _sequential_digest(self, upload_id: str) -> str | None:
+        """The MD5 (Base64) of all parts together, where the upload is sequential; read before anybody has to wait."""
+        with self._database.read() as connection:
+            if not _is_sequential(connection, upload_id):
+                return None
+            contents = [part.content for part in _parts_of(connection, upload_id)]
+            segments = [segment for content in contents for segment in segments_of(connection, content)]
+        digest = hashlib.md5(usedforsecurity=False)
+        for segment in segments:
+            with self._store.blobs.path(segment.blob).open("rb") as file:
+                file.seek(segment.start)
+                left = segment.length
+                while chunk := file.read(min(left, _CHUNK_BYTES)):
+                    digest.update(chunk)
+                    left -= len(chunk)
+        return base64.b64encode(digest.digest()).decode()
 
     def abort(self, bucket: str, key: str, upload_id: str) -> None:
         """Forget the upload and its parts."""
@@ -183,6 +217,22 @@ def _parts_of(connection: sqlite3.Connection, upload_id: str) -> list[Part]:
         (upload_id,),
     )
     return [Part(row[0], row[1], row[2], row[3], int(row[4]), row[5]) for row in rows]
+
+
+def _is_sequential(connection: sqlite3.Connection, upload_id: str) -> bool:
+    found = connection.execute("SELECT 1 FROM sequential_uploads WHERE upload = ?", (upload_id,)).fetchone()
+    return found is not None
+
+
+def _check_order(connection: sqlite3.Connection, upload_id: str, number: int) -> None:
+    if not _is_sequential(connection, upload_id):
+        return
+    query = "SELECT coalesce(max(number), 0) FROM parts WHERE upload = ?"
+    last: int = connection.execute(query, (upload_id,)).fetchone()[0]
+    if number not in {last, last + 1} or not number:
+        raise OssError(
+            "PartNotSequential", "Upload part is not sequential.", PartNumber=number, NextPartNumber=last + 1
+        )
 
 
 def _choose(present: list[Part], listed: list[tuple[int, str]]) -> list[Part]:

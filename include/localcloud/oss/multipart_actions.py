@@ -31,7 +31,12 @@ class MultipartActions:
         """InitiateMultipartUpload."""
         forbid = request.flag("x-oss-forbid-overwrite")
         upload_id = await self.threads.run(
-            self.uploads.begin, request.bucket, request.key, attributes_of(request), forbid_overwrite=forbid
+            self.uploads.begin,
+            request.bucket,
+            request.key,
+            attributes_of(request),
+            forbid_overwrite=forbid,
+            sequential="sequential" in request.query,
         )
         encoded = request.query.get("encoding-type") == "url"
         content: dict[str, xml.Content] = {"EncodingType": "url"} if encoded else {}

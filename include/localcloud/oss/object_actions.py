@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from localcloud.oss import xml
-from localcloud.oss.answer import Answer, full_headers, short_headers, xml_answer
+from localcloud.oss.answer import Answer, BodyReader, full_headers, short_headers, xml_answer
+from localcloud.oss.archive import check_readable, restore_state
+from localcloud.oss.compression import GzipReader, is_compressed
 from localcloud.oss.conditions import check_conditions, parse_range
 from localcloud.oss.errors import OssError, invalid_argument
+from localcloud.oss.links import head_through, open_through
 from localcloud.oss.names import check_bucket, check_key, check_tags
 from localcloud.oss.records import Attributes, ObjectRecord
 from localcloud.oss.request import OssRequest
-from localcloud.oss.store import ObjectReader, Store
+from localcloud.oss.store import Store
 from localcloud.oss.uploading import Threads, acl_of, attributes_of, received_body
 
 OWNER = "1000000000000001"
@@ -65,17 +68,21 @@ class ObjectActions:
         reader, first = await self.threads.run(self._open, request)
         return Answer(*first, reader=reader)
 
-    def _open(self, request: OssRequest) -> tuple[ObjectReader, tuple[int, dict[str, str]]]:
-        reader = self.store.open(request.bucket, request.key)
+    def _open(self, request: OssRequest) -> tuple[BodyReader, tuple[int, dict[str, str]]]:
+        record, reader = open_through(self.store, request.bucket, request.key)
         try:
-            record = reader.record
             check_conditions(record, request.headers)
+            check_readable(record)
             headers = full_headers(record) | _overrides(request)
             standard = request.headers.get("x-oss-range-behavior") == "standard"
             chosen = parse_range(request.headers.get("range"), record.size, standard=standard)
         except BaseException:
             reader.close()
             raise
+        if is_compressed(record, request.headers):
+            del headers["etag"]
+            headers["content-encoding"] = "gzip"
+            return GzipReader(reader), (200, headers)
         start, length = chosen or (0, record.size)
         headers["content-length"] = str(length)
         if chosen is None:
@@ -86,13 +93,15 @@ class ObjectActions:
 
     async def head(self, request: OssRequest) -> Answer:
         """HeadObject."""
-        record = await self.threads.run(self.store.head, request.bucket, request.key)
+        record = await self.threads.run(head_through, self.store, request.bucket, request.key)
         check_conditions(record, request.headers)
-        return Answer(200, {**full_headers(record), "content-length": str(record.size)})
+        restore = restore_state(record)
+        state = {"x-oss-restore": restore} if restore else {}
+        return Answer(200, {**full_headers(record), **state, "content-length": str(record.size)})
 
     async def meta(self, request: OssRequest) -> Answer:
         """GetObjectMeta: ETag, size and time only."""
-        record = await self.threads.run(self.store.head, request.bucket, request.key)
+        record = await self.threads.run(head_through, self.store, request.bucket, request.key)
         return Answer(200, {**short_headers(record), "content-length": str(record.size)})
 
     async def delete(self, request: OssRequest) -> Answer:
@@ -109,6 +118,7 @@ class ObjectActions:
 
         def check(found: ObjectRecord) -> None:
             check_conditions(found, request.headers, "x-oss-copy-source-")
+            check_readable(found)
             if found.size > MAX_COPY_BYTES:
                 raise OssError("EntityTooLarge", "Objects of more than 5 GB are copied in parts.")
 

@@ -11,6 +11,14 @@ from dataclasses import dataclass, field
 from localcloud.oss.blobs import Segment
 from localcloud.oss.errors import no_such_bucket
 
+# What a few objects have besides the columns: where a symbolic link leads, how long an archived object is readable,
+# the MD5 of a sequential upload. It belongs to the content, so that it goes with it.
+SELECT_OBJECTS = """
+    SELECT objects.*, (
+        SELECT json_group_object(name, value) FROM properties WHERE properties.content = objects.content
+    ) AS properties FROM objects
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:
@@ -38,6 +46,7 @@ class ObjectRecord:
     modified_ms: int
     headers: dict[str, str]
     tags: dict[str, str]
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +74,19 @@ def bucket_of(connection: sqlite3.Connection, name: str) -> BucketRecord:
 
 def object_of(connection: sqlite3.Connection, bucket: str, key: str) -> ObjectRecord | None:
     """The object's row, or None."""
-    row = connection.execute("SELECT * FROM objects WHERE bucket = ? AND key = ?", (bucket, key.encode())).fetchone()
+    query = f"{SELECT_OBJECTS} WHERE bucket = ? AND key = ?"
+    row = connection.execute(query, (bucket, key.encode())).fetchone()
     return None if row is None else object_from_row(row)
 
 
 def object_from_row(row: sqlite3.Row) -> ObjectRecord:
-    """A full row of ``objects`` as a record."""
+    """A row of ``SELECT_OBJECTS`` as a record."""
     columns = dict(row)
     columns["key"] = columns["key"].decode()
     columns["crc64"] = int(columns["crc64"])
     columns["headers"] = json.loads(columns["headers"])
     columns["tags"] = json.loads(columns["tags"])
+    columns["properties"] = json.loads(columns["properties"])
     return ObjectRecord(**columns)
 
 
@@ -100,6 +111,11 @@ def save_object(connection: sqlite3.Connection, record: ObjectRecord) -> None:
             json.dumps(record.tags),
         ),
     )
+
+
+def set_property(connection: sqlite3.Connection, content: int, name: str, value: str) -> None:
+    """Note something about a content, in the place of what was noted under this name."""
+    connection.execute("INSERT OR REPLACE INTO properties VALUES (?, ?, ?)", (content, name, value))
 
 
 def new_content(connection: sqlite3.Connection, segments: Iterable[Segment]) -> int:

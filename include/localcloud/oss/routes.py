@@ -14,6 +14,7 @@ _BUCKET = {
     ("PUT", ("acl",)): "PutBucketAcl",
     ("GET", ("stat",)): "GetBucketStat",
     ("GET", ("uploads",)): "ListMultipartUploads",
+    ("GET", ("live",)): "ListLiveChannel",
     ("POST", ("delete",)): "DeleteMultipleObjects",
     ("GET", ("list-type",)): "ListObjectsV2",
     ("GET", ()): "ListObjects",
@@ -26,6 +27,13 @@ _OBJECT = {
     ("GET", ("tagging",)): "GetObjectTagging",
     ("PUT", ("tagging",)): "PutObjectTagging",
     ("DELETE", ("tagging",)): "DeleteObjectTagging",
+    ("GET", ("symlink",)): "GetSymlink",
+    ("PUT", ("symlink",)): "PutSymlink",
+    ("POST", ("restore",)): "RestoreObject",
+    ("PUT", ("live", "status")): "PutLiveChannelStatus",
+    ("PUT", ("live",)): "PutLiveChannel",
+    ("GET", ("live",)): "GetLiveChannelInfo",
+    ("DELETE", ("live",)): "DeleteLiveChannel",
     ("POST", ("append", "position")): "AppendObject",
     ("POST", ("uploads",)): "InitiateMultipartUpload",
     ("PUT", ("uploadId", "partNumber")): "UploadPart",
@@ -43,14 +51,13 @@ _KNOWN = frozenset(name for table in (_BUCKET, _OBJECT) for _, names in table fo
 
 # Sub-resources of the real service that this one does not have. Without the list, PUT ?lifecycle would make a bucket.
 _ABSENT_NAMES = """
-    accessPoint accessPointPolicy accessmonitor asyncFetch bucketArchiveDirectRead callback cname comp cors
-    describeRegions encryption group httpsConfig inventory inventoryId lifecycle live logging metaQuery notification
+    accessPoint accessPointPolicy accessmonitor asyncFetch bucketArchiveDirectRead cname comp cors
+    describeRegions encryption group httpsConfig inventory inventoryId lifecycle logging metaQuery notification
     objectInfo policy policyStatus publicAccessBlock qos qosInfo qosRequester redundancyTransition referer regions
     replication replicationLocation replicationProgress requestPayment requesterQosInfo resourceGroup resourcePool
-    resourcePoolBuckets resourcePoolInfo restore select style styleName symlink transferAcceleration
-    userDefinedLogFieldsConfig
-    versionId versioning versions vod website worm wormExtend wormId x-oss-async-process x-oss-process
-    x-oss-write-get-object-response
+    resourcePoolBuckets resourcePoolInfo select style styleName transferAcceleration
+    userDefinedLogFieldsConfig versionId versioning versions vod website worm wormExtend wormId
+    x-oss-async-process x-oss-process x-oss-write-get-object-response
 """
 _NOT_IMPLEMENTED = frozenset(_ABSENT_NAMES.split())
 

@@ -15,8 +15,12 @@ from localcloud.credentials import Keyring
 from localcloud.faults import Fault, Faults
 from localcloud.oss import xml
 from localcloud.oss.answer import Answer
+from localcloud.oss.archive import ArchiveActions
 from localcloud.oss.bucket_actions import BucketActions
+from localcloud.oss.callbacks import callback_of, deliver
+from localcloud.oss.channels import ChannelActions
 from localcloud.oss.errors import OssError
+from localcloud.oss.links import LinkActions
 from localcloud.oss.multipart import Uploads
 from localcloud.oss.multipart_actions import MultipartActions
 from localcloud.oss.names import check_bucket, check_key
@@ -31,6 +35,7 @@ _log = logging.getLogger(__name__)
 _CHUNK_BYTES = 512 * 1024
 _DRAIN_S = 10.0
 _READS = frozenset({"GetObject", "HeadObject", "GetObjectMeta"})
+_CALLING_BACK = frozenset({"PutObject", "CompleteMultipartUpload"})
 _WRITES = frozenset({"PutObject", "AppendObject", "DeleteObject"})
 Handler = Callable[[OssRequest], Awaitable[Answer]]
 
@@ -49,6 +54,8 @@ class OssService:
         objects = ObjectActions(self.store, self._threads)
         parts = MultipartActions(self.store, Uploads(self.store), self._threads)
         buckets = BucketActions(self.store, self._threads, region)
+        channels = ChannelActions(self.store, self._threads)
+        links = LinkActions(self.store, self._threads)
         return {
             "AbortMultipartUpload": parts.abort,
             "AppendObject": objects.append,
@@ -56,28 +63,36 @@ class OssService:
             "CopyObject": objects.copy,
             "DeleteBucket": buckets.delete,
             "DeleteMultipleObjects": buckets.delete_objects,
+            "DeleteLiveChannel": channels.delete,
             "DeleteObject": objects.delete,
             "DeleteObjectTagging": objects.delete_tagging,
             "GetBucketAcl": buckets.get_acl,
             "GetBucketInfo": buckets.info,
             "GetBucketLocation": buckets.location,
             "GetBucketStat": buckets.stat,
+            "GetLiveChannelInfo": channels.get,
             "GetObject": objects.get,
             "GetObjectAcl": objects.get_acl,
             "GetObjectMeta": objects.meta,
             "GetObjectTagging": objects.get_tagging,
+            "GetSymlink": links.get,
             "HeadObject": objects.head,
             "InitiateMultipartUpload": parts.begin,
             "ListBuckets": buckets.list_buckets,
+            "ListLiveChannel": channels.list_page,
             "ListMultipartUploads": buckets.list_uploads,
             "ListObjects": buckets.list_v1,
             "ListObjectsV2": buckets.list_v2,
             "ListParts": parts.list_parts,
             "PutBucket": buckets.create,
             "PutBucketAcl": buckets.put_acl,
+            "PutLiveChannel": channels.put,
+            "PutLiveChannelStatus": channels.put_status,
             "PutObject": objects.put,
             "PutObjectAcl": objects.put_acl,
             "PutObjectTagging": objects.put_tagging,
+            "PutSymlink": links.put,
+            "RestoreObject": ArchiveActions(self.store, self._threads).restore,
             "UploadPart": parts.put_part,
             "UploadPartCopy": parts.copy_part,
         }
@@ -118,7 +133,15 @@ class OssService:
         if fault is not None:
             _refuse(fault)
             await asyncio.sleep(fault.delay_s)
-        return await self._handlers[action](request), fault
+        return await self._done(action, request), fault
+
+    async def _done(self, action: str, request: OssRequest) -> Answer:
+        callback = callback_of(request) if action in _CALLING_BACK else None
+        answer = await self._handlers[action](request)
+        if callback is None:
+            return answer
+        record = await self._threads.run(self.store.head, request.bucket, request.key)
+        return await deliver(callback, record, answer)
 
     async def _check_anonymous(self, request: OssRequest, action: str) -> None:
         if action in _READS | _WRITES:
@@ -135,7 +158,7 @@ class OssService:
             "server": "AliyunOSS",
             "date": formatdate(usegmt=True),
             "x-oss-request-id": request_id,
-            "content-length": str(len(answer.body)),
+            **({} if answer.reader else {"content-length": str(len(answer.body))}),
             **answer.headers,
         }
         if scope["method"] in {"GET", "HEAD"} and any(
@@ -144,7 +167,7 @@ class OssService:
             # Some clients announce a body on GET and never send it: the connection cannot be used again.
             headers["connection"] = "close"
         if answer.status == 204:
-            del headers["content-length"]
+            headers.pop("content-length", None)
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         reader = answer.reader
         try:

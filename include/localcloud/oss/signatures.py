@@ -1,4 +1,4 @@
-"""Checks who signed a request: V1 and V4, in headers or in the URL, with long-lived or STS credentials."""
+"""Checks who signed a request: V1, V2 and V4, in headers or in the URL, with long-lived or STS credentials."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from localcloud.oss.request import OssRequest
 MAX_SKEW_S = 15 * 60
 _MAX_URL_LIFE_S = 7 * 24 * 3600
 _V4 = "OSS4-HMAC-SHA256"
+_V2_HEADER = re.compile(r"OSS2 AccessKeyId:([^,]+),(?:AdditionalHeaders:([^,]*),)?Signature:(.+)")
 _V4_HEADER = re.compile(_V4 + r"\s+(.*)", re.DOTALL)
 
 # The query parameters that a V1 signature covers.
@@ -52,9 +53,14 @@ class Verifier:
         authorization = request.headers.get("authorization")
         if authorization is not None:
             v4 = _V4_HEADER.fullmatch(authorization)
-            return self._v4_header(request, v4[1]) if v4 else self._v1_header(request, authorization)
+            if v4 is not None:
+                return self._v4_header(request, v4[1])
+            v2 = _V2_HEADER.fullmatch(authorization)
+            return self._v1_header(request, authorization) if v2 is None else self._v2_header(request, v2)
         if request.query.get("x-oss-signature-version") == _V4:
             return self._v4_url(request)
+        if request.query.get("x-oss-signature-version") == "OSS2":
+            return self._v2_url(request)
         if "Signature" in request.query or "OSSAccessKeyId" in request.query:
             return self._v1_url(request)
         return None
@@ -88,6 +94,32 @@ class Verifier:
     def _check_v1(self, request: OssRequest, access_key_id: str, secret: str, signature: str, date: str) -> None:
         string = _v1_string(request, date)
         digest = hmac.new(secret.encode(), string, hashlib.sha1).digest()
+        if not hmac.compare_digest(base64.b64encode(digest), signature.encode()):
+            raise _mismatch(access_key_id, signature, string)
+
+    def _v2_header(self, request: OssRequest, fields: re.Match[str]) -> str:
+        access_key_id, additional, signature = fields.groups(default="")
+        date = request.headers.get("x-oss-date") or request.headers.get("date", "")
+        _check_skew(_parse_date(date))
+        self._check_v2(request, access_key_id, signature, request.headers.get("date", ""), additional)
+        return access_key_id
+
+    def _v2_url(self, request: OssRequest) -> str:
+        access_key_id, expires, signature, additional = (
+            request.query.get(f"x-oss-{name}", "")
+            for name in ("access-key-id", "expires", "signature", "additional-headers")
+        )
+        if not (access_key_id and signature and expires.isdecimal()):
+            raise OssError("AccessDenied", "Query-string authentication lacks parameters of the version OSS2.")
+        if int(expires) < time.time():
+            raise OssError("AccessDenied", "Request has expired.", Expires=_iso(int(expires)), ServerTime=_iso())
+        self._check_v2(request, access_key_id, signature, expires, additional)
+        return access_key_id
+
+    def _check_v2(self, request: OssRequest, access_key_id: str, signature: str, date: str, additional: str) -> None:
+        secret = self._secret(access_key_id, _token(request))
+        string = _v2_string(request, date, additional)
+        digest = hmac.new(secret.encode(), string, hashlib.sha256).digest()
         if not hmac.compare_digest(base64.b64encode(digest), signature.encode()):
             raise _mismatch(access_key_id, signature, string)
 
@@ -176,6 +208,22 @@ def _v1_string(request: OssRequest, date: str) -> bytes:
     resource = f"/{request.bucket}/{request.key}" if request.bucket else "/"
     # Header values are Latin-1 views of bytes; the resource is text that is signed as UTF-8.
     return "\n".join(lines).encode("latin-1") + f"\n{resource}{'?' if subresource else ''}{subresource}".encode()
+
+
+def _v2_string(request: OssRequest, date: str, additional: str) -> bytes:
+    headers = request.headers
+    names = sorted(name for name in additional.lower().split(";") if name)
+    lines = [request.method, headers.get("content-md5", ""), headers.get("content-type", ""), date]
+    lines += _canonical_headers(request, "x-oss-", names)
+    encoded = sorted(
+        (quote(name, safe=""), quote(value, safe=""))
+        for name, value in request.query.items()
+        if name != "x-oss-signature"
+    )
+    query = "&".join(f"{name}={value}" if value else name for name, value in encoded)
+    resource = quote(f"/{request.bucket}/{request.key}" if request.bucket else "/", safe="")
+    lines += [";".join(names), f"{resource}{'?' if query else ''}{query}"]
+    return "\n".join(lines).encode("latin-1")
 
 
 def _v4_canonical(request: OssRequest, additional: str) -> bytes:

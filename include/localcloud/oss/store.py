@@ -29,6 +29,7 @@ from localcloud.oss.records import (
     release_content,
     save_object,
     segments_of,
+    set_property,
 )
 
 _log = logging.getLogger(__name__)
@@ -280,19 +281,24 @@ class Store:
             if old is not None and forbid_overwrite:
                 raise file_already_exists()
             carried = attributes(found)
+            # A copy of a link is a link: the target's bytes stay where they are.
+            link_target = found.properties.get("symlink")
             record = replace(
                 found,
                 bucket=target[0],
                 key=target[1],
                 content=new_content(connection, segments_of(connection, found.content)),
-                kind="Normal",
+                kind="Normal" if link_target is None else found.kind,
                 storage_class=carried.storage_class or default_class,
                 acl=carried.acl,
                 modified_ms=now_ms(),
                 headers=carried.headers,
                 tags=carried.tags,
+                properties={},
             )
             save_object(connection, record)
+            if link_target is not None:
+                set_property(connection, record.content, "symlink", link_target)
             freed = release_content(connection, old.content) if old else []
         self.blobs.remove(freed)
         return record

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 Vectors = NDArray[np.float32]
 
 _WINDOW = 4096  # texts that are tokenised and sorted together
-_BATCH_TOKENS = {"cpu": 4096, "cuda": 65_536}  # padding included; measured, more does not help
+BATCH_TOKENS = {"cpu": 4096, "cuda": 65_536}  # padding included; measured, more does not help
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # as x86 and ARM kernels call them
 
 
@@ -62,17 +62,13 @@ class Encoder:
     ) -> None:
         tokenizer = self._model.tokenizer
         encoded = tokenizer(list(texts), truncation=True, max_length=self.max_tokens)
-        lengths = np.array([len(ids) for ids in encoded["input_ids"]])
-        order = np.argsort(-lengths, kind="stable")
-        budget = _BATCH_TOKENS[self._device]
-        start = 0
-        while start < len(order):
-            batch = order[start : start + max(1, budget // max(1, int(lengths[order[start]])))]
-            start += len(batch)
+        done = before
+        for batch in batches(encoded["input_ids"], BATCH_TOKENS[self._device]):
             columns = {name: [column[index] for index in batch] for name, column in encoded.items()}
             vectors[batch] = self._forward(tokenizer.pad(columns, return_tensors="pt"))
+            done += len(batch)
             if progress is not None:
-                progress(before + start)
+                progress(done)
 
     def _forward(self, features: Any) -> Vectors:
         torch = self._torch
@@ -84,6 +80,17 @@ class Encoder:
             raise Terminal("the embedding model made a vector of no length or of no numbers; its weights are damaged")
         unit: Vectors = raw / norms
         return unit
+
+
+def batches(texts: Sequence[Sequence[int]], budget: int) -> Iterator[NDArray[np.intp]]:
+    """Put tokenised texts of like length together, the longest first: indices of at most ``budget`` tokens, padded."""
+    lengths = np.array([len(ids) for ids in texts], dtype=np.int64)
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        batch = order[start : start + max(1, budget // max(1, int(lengths[order[start]])))]
+        start += len(batch)
+        yield batch
 
 
 def processor_has_bf16() -> bool:

@@ -24,9 +24,18 @@ def run(make_app: Callable[[Settings], Any], url_of: Callable[[Settings], str]) 
 
     Returns the exit status: 1, after one sentence, when the settings or what the application stands on do not hold.
     """
-    try:
+
+    def start() -> tuple[Any, str]:
         settings = configuration.load()
-        asyncio.run(_serve(make_app(settings), url_of(settings)))
+        return make_app(settings), url_of(settings)
+
+    return serve(start)
+
+
+def serve(start: Callable[[], tuple[Any, str]]) -> int:
+    """Serve the application and URL that ``start`` makes; see ``run``."""
+    try:
+        asyncio.run(_serve(*start()))
     except SearchloomError as error:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a stack trace
         return 1

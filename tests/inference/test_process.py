@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from searchloom.cloud.oss import Oss
-from searchloom.inference.service import PATH
+from searchloom.release.wire import EMBED_PATH as PATH
 from searchloom.settings import Oss as OssSettings
 from tests.query.conftest import wait_for
 from tests.servers import free_port, local_cloud

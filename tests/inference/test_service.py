@@ -12,7 +12,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from searchloom.inference.handler import MAX_CHARACTERS, MAX_TEXTS, EmbeddingHandler, ServedModel
-from searchloom.inference.service import MAX_BODY, PATH, create_app
+from searchloom.inference.service import MAX_BODY, create_app
+from searchloom.release.wire import EMBED_PATH as PATH
 from tests.query.tiny_embedding import DIMS, TOKEN, VERSION, encode
 
 MODEL = ServedModel(VERSION, DIMS)

@@ -1,1 +1,1 @@
-"""The embedding service: one handler core, and the server around it (design, section 2)."""
+"""The service of a model, an embedding model or a reranker: one handler core, and the server around it."""

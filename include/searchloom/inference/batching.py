@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import Generic, TypeVar
+
+from pydantic import BaseModel
 
 from searchloom.errors import ServiceUnavailable
-from searchloom.inference.handler import MAX_TEXTS, EmbeddingAnswer, EmbeddingHandler, EmbeddingRequest
+from searchloom.inference.handler import Asked, Handler
 
 MAX_WAITING = 256
 """Requests in the queue; one more is told to come back later, instead of timing out in line."""
 
-_Waiting = tuple[EmbeddingRequest, "asyncio.Future[EmbeddingAnswer]"]
+
+Answer = TypeVar("Answer", bound=BaseModel)
 
 
-class Batcher:
+class Batcher(Generic[Asked, Answer]):
     """Feeds one handler from one thread. A lone request never waits for company: there is no batching delay."""
 
-    def __init__(self, handler: EmbeddingHandler) -> None:
+    def __init__(self, handler: Handler[Asked, Answer]) -> None:
         self._handler = handler
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[tuple[Asked, asyncio.Future[Answer]]] = deque()
         self._arrived = asyncio.Event()
 
-    async def embed(self, request: EmbeddingRequest) -> EmbeddingAnswer:
-        """Return the request's vectors; ``ServiceUnavailable`` when too many requests wait already."""
+    async def answer(self, request: Asked) -> Answer:
+        """Return what the model makes of the request; ``ServiceUnavailable`` when too many requests wait already."""
         if len(self._waiting) >= MAX_WAITING:
             raise ServiceUnavailable(f"{MAX_WAITING} requests are waiting for the model; try again in a second")
-        answer: asyncio.Future[EmbeddingAnswer] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, answer))
         self._arrived.set()
         return await answer
@@ -39,24 +43,24 @@ class Batcher:
             while batch := self._take():
                 await self._answer(batch)
 
-    def _take(self) -> list[_Waiting]:
-        """Take the oldest requests, as many as make ``MAX_TEXTS`` texts; those whose caller has gone are dropped."""
-        batch: list[_Waiting] = []
+    def _take(self) -> list[tuple[Asked, asyncio.Future[Answer]]]:
+        """Take the oldest requests, as many as the model takes at once; those whose caller has gone are dropped."""
+        batch: list[tuple[Asked, asyncio.Future[Answer]]] = []
         texts = 0
         while self._waiting:
             request, answer = self._waiting[0]
             if answer.cancelled():
                 self._waiting.popleft()
                 continue
-            if batch and texts + len(request.texts) > MAX_TEXTS:
+            if batch and texts + self._handler.size(request) > self._handler.most:
                 break
-            texts += len(request.texts)
+            texts += self._handler.size(request)
             batch.append(self._waiting.popleft())
         return batch
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, batch: list[tuple[Asked, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = await asyncio.to_thread(self._handler.embed, [request for request, _ in batch])
+            answers = await asyncio.to_thread(self._handler.answer, [request for request, _ in batch])
         except Exception as error:  # noqa: BLE001  whatever the model raises belongs to the callers, not to this loop
             for _, waiting in batch:
                 if not waiting.done():

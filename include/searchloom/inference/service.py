@@ -1,4 +1,4 @@
-"""The embedding service over HTTP: ``POST /predictions/custom_emb``, as on EAS and TorchServe, and ``GET /health``.
+"""A model over HTTP: ``POST /predictions/custom_emb`` or ``custom_rerank``, as on EAS and TorchServe; ``GET /health``.
 
 FastAPI on granian in one process, not LitServe 0.2.19, which was tried first: it runs a manager, an API process and a
 worker beside its parent; SIGTERM to the parent leaves them running with the port taken; one request that is refused in
@@ -12,7 +12,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
@@ -20,23 +20,24 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from searchloom.errors import NotFound, ServiceUnavailable, UsageError
 from searchloom.inference.batching import Batcher
-from searchloom.inference.handler import EmbeddingHandler
+from searchloom.inference.handler import Handler
+from searchloom.release.wire import HEALTH_PATH
 
 log = logging.getLogger(__name__)
 
-PATH = "/predictions/custom_emb"
-MAX_BODY = 512 * 1024
-"""Bytes; 64,000 characters in any script, escaped, fit."""
+MAX_BODY = 3 * 1024 * 1024
+"""Bytes; what a handler takes of characters, in any script, escaped, fits."""
 
 _bearer = HTTPBearer(auto_error=False)
 
 
-def create_app(handler: EmbeddingHandler, token: str) -> FastAPI:
+def create_app(handler: Handler[Any, Any], token: str) -> FastAPI:
     """Build the service around a handler; callers must send ``Authorization: Bearer {token}``.
 
     An empty ``token`` means that none is asked for: for a service that only loopback can reach.
     """
     batcher = Batcher(handler)
+    model = handler.model
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -46,22 +47,22 @@ def create_app(handler: EmbeddingHandler, token: str) -> FastAPI:
         with suppress(asyncio.CancelledError):
             await feeding
 
-    app = FastAPI(title="Searchloom embedding service", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Searchloom model service", lifespan=lifespan, docs_url=None, redoc_url=None)
 
-    @app.get("/health")
+    @app.get(HEALTH_PATH)
     async def health() -> dict[str, str | int]:
         """Say which model is served; it is loaded before the port opens."""
-        return {"status": "ok", "version": handler.model.version, "dims": handler.model.dims}
+        return {"status": "ok", "version": model.version} | ({"dims": model.dims} if model.dims else {})
 
-    @app.post(PATH)
-    async def custom_emb(
+    @app.post(handler.path)
+    async def predict(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
     ) -> Response:
-        """Turn ``{"texts": [...]}`` into ``{"version", "dims", "embeddings"}``."""
+        """Turn a request into what the model makes of it; see ``handler``."""
         if token and (credentials is None or not secrets.compare_digest(credentials.credentials, token)):
             return _refuse(401, "the bearer token is missing or wrong; send the one of settings.embedding.token")
         try:
-            answer = await batcher.embed(handler.model.check(await _body(request)))
+            answer = await batcher.answer(handler.check(await _body(request)))
         except NotFound as error:
             return _refuse(404, str(error))
         except UsageError as error:
@@ -79,7 +80,7 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY:
-            raise UsageError(f"the body is larger than {MAX_BODY} bytes; send fewer texts at a time")
+            raise UsageError(f"the body is larger than {MAX_BODY} bytes; send less at a time")
     return bytes(body)
 
 

@@ -106,6 +106,11 @@ class Files:
         self._row(file_id)
         return self._folder / file_id
 
+    def name(self, file_id: str) -> str:
+        """What a file was called; raises ``NotFound``."""
+        name: str = self._row(file_id)["name"]
+        return name
+
     def _row(self, file_id: str) -> sqlite3.Row:
         with self._database.transaction() as connection:
             row: sqlite3.Row | None = connection.execute("SELECT * FROM files WHERE id = ?", (file_id,)).fetchone()

@@ -10,19 +10,23 @@ from typing import IO, Any
 
 from localcloud.acs.request import query_of
 from localcloud.dashscope.errors import DashScopeError, invalid_parameter
-from localcloud.faults import Receive, Scope
+from localcloud.faults import Kind, Receive, Scope
 
 _IN_MEMORY_BYTES = 1024 * 1024
 
 
 @dataclass(slots=True)
 class Request:
-    """One request; header names are lower case, ``parameters`` come from the route's path."""
+    """One request; header names are lower case, ``parameters`` come from the route's path.
+
+    ``fault`` is the misbehaviour that this request was chosen for, if any.
+    """
 
     query: dict[str, str]
     headers: dict[str, str]
     body: IO[bytes]
     parameters: Mapping[str, str]
+    fault: Kind | None = None
 
     def json(self) -> dict[str, Any]:
         """The body's JSON object."""
@@ -36,12 +40,13 @@ class Request:
 
     def page(self) -> tuple[int, int]:
         """``page_no`` (from 1) and ``page_size``."""
-        return self._integer("page_no", 1, high=1_000_000), self._integer("page_size", 10, high=100)
+        return self.integer("page_no", 1, high=1_000_000), self.integer("page_size", 10, high=100)
 
-    def _integer(self, name: str, default: int, *, high: int) -> int:
+    def integer(self, name: str, default: int, *, low: int = 1, high: int) -> int:
+        """A whole number from the query; raises ``InvalidParameter`` outside ``low..high``."""
         value = self.query.get(name) or str(default)
-        if not (value.isascii() and value.isdecimal() and len(value) <= 9 and 1 <= int(value) <= high):
-            raise invalid_parameter(f"{name} is {value!r}; it must be a whole number from 1 to {high}.")
+        if not (value.isascii() and value.isdecimal() and len(value) <= 9 and low <= int(value) <= high):
+            raise invalid_parameter(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
         return int(value)
 
 

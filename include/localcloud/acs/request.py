@@ -34,12 +34,12 @@ class AcsRequest:
     @property
     def action(self) -> str:
         """The name of the call, as the client says it."""
-        return self.headers.get("x-acs-action", "")
+        return self.headers.get("x-acs-action") or self.query.get("Action", "")
 
     @property
     def version(self) -> str:
         """The version of the service's interface, which tells the services apart."""
-        return self.headers.get("x-acs-version", "")
+        return self.headers.get("x-acs-version") or self.query.get("Version", "")
 
     def json(self) -> dict[str, Any]:
         """The body's JSON object; an empty body is an empty object."""
@@ -109,7 +109,11 @@ class AcsRequest:
 
 def query_of(scope: Scope) -> dict[str, str]:
     """The decoded query; of a name that comes twice the last value counts."""
-    pairs = [pair.partition("=") for pair in scope["query_string"].decode("latin-1").split("&") if pair]
+    return _pairs(scope["query_string"].decode("latin-1"))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in text.split("&") if pair]
     return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
 
 
@@ -126,4 +130,9 @@ async def request_of(scope: Scope, receive: Receive) -> AcsRequest:
             raise AcsError(413, "RequestTooLarge", f"The request body is larger than {_MAX_BODY_BYTES} bytes.")
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     raw_path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-    return AcsRequest(scope["method"], raw_path, query_of(scope), headers, bytes(body))
+    query = query_of(scope)
+    if "SignatureMethod" in query and headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        # The older calls send parameters that are long in a form; the signature covers both together.
+        query |= _pairs(body.decode("latin-1"))
+        body.clear()
+    return AcsRequest(scope["method"], raw_path, query, headers, bytes(body))

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from localcloud.acs.errors import AcsError
 from localcloud.acs.request import AcsRequest, request_of
-from localcloud.acs.signature import ALGORITHM, Verifier
+from localcloud.acs.signature import ALGORITHM, Verifier, is_bearer
 from localcloud.answers import send_answer
 from localcloud.credentials import Keyring
 from localcloud.faults import Fault, Faults, Receive, Scope, Send
@@ -47,18 +47,20 @@ class Product:
     """A service: its name in ``/_faults``, the version of its interface, and its operations by action.
 
     ``lower_case``: the fields that are the same in all services begin with a small letter here (``requestId``).
+    ``takes_api_keys``: an API key may stand in for a signature.
     """
 
     name: str
     version: str
     operations: Mapping[str, Operation]
     lower_case: bool = False
+    takes_api_keys: bool = False
 
 
 def is_acs(scope: Scope) -> bool:
-    """Whether the request is for an ACS3 service and not for OSS."""
+    """Whether the request is for an ACS service and not for OSS."""
     scheme = ALGORITHM.encode()
-    return any(
+    return b"SignatureMethod=" in scope["query_string"] or any(
         name.lower() == b"x-acs-action" or (name.lower() == b"authorization" and value.startswith(scheme))
         for name, value in scope["headers"]
     )
@@ -118,6 +120,8 @@ class AcsService:
             raise AcsError(
                 400, "InvalidVersion", f"The version {request.version!r} is not served; x-acs-version may be {known}."
             )
+        if is_bearer(request) and not product.takes_api_keys:
+            raise AcsError(400, "IncompleteSignature", f"{product.name} takes signatures only, no API keys.")
         operation = product.operations.get(request.action)
         if operation is None:
             raise AcsError(404, "InvalidAction.NotFound", f"{product.name} has no action {request.action!r} here.")

@@ -1,4 +1,4 @@
-"""The check of ACS3-HMAC-SHA256 signatures, dates and nonces."""
+"""The check of signatures (ACS3-HMAC-SHA256 and the older ones), of API keys, dates and nonces."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from localcloud.acs.errors import AcsError
+from localcloud.acs.legacy import Claim, legacy_claim
 from localcloud.acs.request import AcsRequest
 from localcloud.credentials import ExpiredSecurityToken, InvalidSecurityToken, Keyring, UnknownAccessKey
 from localcloud.database import Database
 
 ALGORITHM = "ACS3-HMAC-SHA256"
 MAX_SKEW_S = 15 * 60
+_BEARER = "Bearer "
 _AUTHORIZATION = re.compile(
     rf"{ALGORITHM} Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]{{64}})"
 )
@@ -44,21 +46,36 @@ class Verifier:
 
     def authenticate(self, request: AcsRequest) -> str:
         """The access key id that signed the request; raises the documented refusal as ``AcsError``."""
+        claim = legacy_claim(request)
+        if claim is not None:
+            self._check_legacy(claim)
+            return claim.access_key_id
+        if is_bearer(request):
+            self._check_bearer(request)
+            return self._keyring.access_key_id
         authorization = _authorization_of(request)
         moment = _moment_of(request)
+        _check_age(moment)
         secret = self._secret(authorization.access_key_id, request.headers.get("x-acs-security-token"))
         if hashlib.sha256(request.body).hexdigest() != request.headers.get("x-acs-content-sha256"):
             raise AcsError(400, "SignatureDoesNotMatch", "The header x-acs-content-sha256 is not the body's SHA-256.")
         text = string_to_sign(request, authorization.signed_headers)
         expected = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
         if not hmac.compare_digest(expected, authorization.signature):
-            raise AcsError(
-                400,
-                "SignatureDoesNotMatch",
-                f"Specified signature does not match our calculation; the server's string to sign is {text!r}.",
-            )
-        self._use_nonce(authorization.access_key_id, request, moment)
+            raise _mismatch(text)
+        self._use_nonce(authorization.access_key_id, request.headers.get("x-acs-signature-nonce", ""), moment)
         return authorization.access_key_id
+
+    def _check_legacy(self, claim: Claim) -> None:
+        _check_age(claim.moment)
+        if not claim.is_signed_with(self._secret(claim.access_key_id, claim.token)):
+            raise _mismatch(claim.text)
+        self._use_nonce(claim.access_key_id, claim.nonce, claim.moment)
+
+    def _check_bearer(self, request: AcsRequest) -> None:
+        key = request.headers["authorization"].removeprefix(_BEARER).strip()
+        if not hmac.compare_digest(key.encode(), self._keyring.api_key.encode()):
+            raise AcsError(401, "InvalidApiKey", "The API key is not valid.")
 
     def _secret(self, access_key_id: str, token: str | None) -> str:
         try:
@@ -70,13 +87,12 @@ class Verifier:
         except InvalidSecurityToken:
             raise AcsError(400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.") from None
 
-    def _use_nonce(self, access_key_id: str, request: AcsRequest, moment: int) -> None:
-        nonce = request.headers.get("x-acs-signature-nonce", "")
+    def _use_nonce(self, access_key_id: str, nonce: str, moment: float) -> None:
         with self._nonces.transaction() as connection:
             # A nonce is of use to a replay only as long as its request's date is accepted.
             connection.execute("DELETE FROM nonces WHERE until < ?", (int(time.time()),))
             fresh = connection.execute(
-                "INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (access_key_id, nonce, moment + MAX_SKEW_S + 1)
+                "INSERT OR IGNORE INTO nonces VALUES (?, ?, ?)", (access_key_id, nonce, int(moment) + MAX_SKEW_S + 1)
             )
             if not fresh.rowcount:
                 raise AcsError(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
@@ -97,16 +113,31 @@ def _authorization_of(request: AcsRequest) -> _Authorization:
     return _Authorization(match[1], signed, match[3])
 
 
-def _moment_of(request: AcsRequest) -> int:
+def is_bearer(request: AcsRequest) -> bool:
+    """Whether an API key stands in for a signature."""
+    return request.headers.get("authorization", "").startswith(_BEARER)
+
+
+def _mismatch(text: str) -> AcsError:
+    return AcsError(
+        400,
+        "SignatureDoesNotMatch",
+        f"Specified signature does not match our calculation; the server's string to sign is {text!r}.",
+    )
+
+
+def _moment_of(request: AcsRequest) -> float:
     try:
-        moment = datetime.strptime(request.headers["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.strptime(request.headers["x-acs-date"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise AcsError(
             400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted."
         ) from None
+
+
+def _check_age(moment: float) -> None:
     if abs(moment - time.time()) > MAX_SKEW_S:
         raise AcsError(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
-    return int(moment)
 
 
 def string_to_sign(request: AcsRequest, signed_headers: tuple[str, ...]) -> str:

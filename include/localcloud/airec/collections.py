@@ -9,7 +9,7 @@ from typing import Any
 from localcloud.acs.errors import missing_parameter, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation
-from localcloud.aiworkspace.records import Record, Records
+from localcloud.records import Record, Records
 from localcloud.timestamps import iso_time
 
 INSTANCE = "/v2/openapi/instances/{instance}"

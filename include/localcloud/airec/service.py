@@ -28,7 +28,7 @@ from localcloud.airec.filters import condition_of
 from localcloud.airec.recommend import Found, Key, Recommender, Wish
 from localcloud.airec.rules import documents_of
 from localcloud.airec.tables import Tables
-from localcloud.aiworkspace.records import Record, Records, open_database
+from localcloud.records import Record, Records, open_database
 from localcloud.timestamps import iso_time
 
 DEFAULT_INSTANCE = "airec-cn-local"

@@ -9,8 +9,8 @@ from typing import Any
 from localcloud.acs.errors import AcsError, invalid_parameter, missing_parameter, object_in, objects_in, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation
-from localcloud.aiworkspace.records import Record, Records, new_id
 from localcloud.database import Database
+from localcloud.records import Record, Records, new_id
 from localcloud.sts.service import ACCOUNT_ID
 from localcloud.timestamps import iso_time
 

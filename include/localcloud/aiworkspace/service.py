@@ -9,7 +9,7 @@ from localcloud.acs.errors import missing_parameter, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation, Product
 from localcloud.aiworkspace.models import ModelRegistry
-from localcloud.aiworkspace.records import Record, Records, open_database
+from localcloud.records import Record, Records, open_database
 from localcloud.sts.service import ACCOUNT_ID
 from localcloud.timestamps import iso_time
 

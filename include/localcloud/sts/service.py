@@ -64,7 +64,7 @@ class StsService:
 
     def get_caller_identity(self, request: AcsRequest) -> dict[str, Any]:
         """Say whose key signed the request."""
-        temporary = "x-acs-security-token" in request.headers
+        temporary = "x-acs-security-token" in request.headers or "SecurityToken" in request.query
         kind, name = ("AssumedRoleUser", "role/assumed") if temporary else ("Account", "root")
         return {
             "IdentityType": kind,

@@ -1,4 +1,4 @@
-"""Models, their versions and workspaces on disk: each one a JSON document with a name."""
+"""Things that services keep on disk: each one a JSON document with a name, below a parent."""
 
 from __future__ import annotations
 

@@ -16,19 +16,22 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Send = Callable[[Message], Awaitable[None]]
 Receive = Callable[[], Awaitable[Message]]
-Kind = Literal["429", "503", "slow", "cut", "lost_answer", "failed_job"]
+Kind = Literal["429", "503", "hidden_429", "slow", "cut", "lost_answer", "failed_job"]
 
-KINDS: tuple[Kind, ...] = ("429", "503", "slow", "cut", "lost_answer", "failed_job")
+KINDS: tuple[Kind, ...] = ("429", "503", "hidden_429", "slow", "cut", "lost_answer", "failed_job")
 # Long enough for the server to hand half an answer to the kernel before the connection goes.
 _FLUSH_S = 0.1
+# Passed on of an answer whose length nobody knows before it is cut.
+_PIECES = 2
 
 
 @dataclass(slots=True)
 class Fault:
     """Misbehave on the next ``count`` requests for an action.
 
-    429 and 503 are refusals in the service's own words, before anything is done. ``slow`` waits ``delay_s`` seconds.
-    ``cut`` closes the connection half-way through the answer. ``lost_answer`` does the work and closes the connection
+    429 and 503 are refusals in the service's own words, before anything is done; ``hidden_429`` is one inside HTTP 200,
+    which only DashScope does. ``slow`` waits ``delay_s`` seconds. ``cut`` closes the connection half-way through the
+    answer, after two pieces of one whose length is not known. ``lost_answer`` does the work and closes the connection
     without an answer. ``failed_job`` is for services that run jobs: the job that the request starts is to fail.
     """
 
@@ -56,6 +59,7 @@ class _Cutter:
         self._send = send
         self._keep = keep
         self._left = 0
+        self._pieces = 0
         self._cut = False
 
     async def __call__(self, message: Message) -> None:
@@ -64,9 +68,15 @@ class _Cutter:
         if not self._keep:
             await self._close()
         elif message["type"] == "http.response.start":
-            length = next((int(value) for name, value in message["headers"] if name == b"content-length"), 0)
-            self._left = int(length * self._keep)
+            length = next((int(value) for name, value in message["headers"] if name == b"content-length"), None)
+            self._pieces = _PIECES if length is None else 0
+            self._left = int((length or 0) * self._keep)
             await self._send(message)
+        elif self._pieces:
+            self._pieces -= 1
+            await self._send({**message, "more_body": True})
+            if not self._pieces:
+                await self._close()
         else:
             body = message.get("body", b"")[: self._left]
             self._left -= len(body)

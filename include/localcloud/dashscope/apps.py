@@ -13,13 +13,23 @@ from pathlib import Path
 from localcloud.dashscope.catalogue import CLOUD_MODELS
 from localcloud.dashscope.errors import DashScopeError
 from localcloud.database import Database
+from localcloud.timestamps import now_ms
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS apps (
     id TEXT PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL, instructions TEXT NOT NULL, index_ids TEXT NOT NULL,
     top_k INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS turns (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, app_id TEXT NOT NULL, session_id TEXT NOT NULL, said TEXT NOT NULL,
+    answer TEXT NOT NULL, created_ms INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS turns_of_sessions ON turns (app_id, session_id, number);
 """
+# The cloud's: a session is remembered for an hour after its last turn, and at most 50 turns of it. Fewer here, where
+# the model takes in 8192 tokens.
+_SESSION_MS = 3_600_000
+_REMEMBERED = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +77,33 @@ class Apps:
             connection.execute("INSERT OR REPLACE INTO apps VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def get(self, app_id: str) -> App:
-        """One app; raises ``App.NotFound``, whose words are the cloud's."""
+        """One app; raises ``NotFound``."""
         with self._database.transaction() as connection:
             row = connection.execute("SELECT * FROM apps WHERE id = ?", (app_id,)).fetchone()
         if row is None:
-            raise DashScopeError(404, "App.NotFound", f"App not found, app id: {app_id}")
+            raise DashScopeError(404, "NotFound", f"The app {app_id!r} does not exist.")
         indexes = tuple(json.loads(row["index_ids"]))
         return App(row["id"], row["name"], row["model"], row["instructions"], indexes, row["top_k"])
+
+    def turns(self, app_id: str, session_id: str) -> list[tuple[str, str]]:
+        """What was said in a conversation and answered, the last turns of the last hour, in order."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(
+                "SELECT said, answer FROM turns WHERE app_id = ? AND session_id = ? AND created_ms > ?"
+                " ORDER BY number DESC LIMIT ?",
+                (app_id, session_id, now_ms() - _SESSION_MS, _REMEMBERED),
+            ).fetchall()
+        return [(row["said"], row["answer"]) for row in reversed(rows)]
+
+    def remember(self, app_id: str, session_id: str, said: str, answer: str) -> None:
+        """Keep a turn of a conversation; those that are too old to be remembered are forgotten."""
+        now = now_ms()
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM turns WHERE created_ms <= ?", (now - _SESSION_MS,))
+            connection.execute(
+                "INSERT INTO turns (app_id, session_id, said, answer, created_ms) VALUES (?, ?, ?, ?, ?)",
+                (app_id, session_id, said, answer, now),
+            )
 
     def look_up(self, query: str, index_ids: Sequence[str], top_k: int) -> list[Reference]:
         """What the indexes say about a query, the best first."""

@@ -17,11 +17,19 @@ from urllib.parse import unquote
 
 from localcloud.answers import send_answer
 from localcloud.credentials import Keyring
+from localcloud.dashscope.app_calls import AppCalls
+from localcloud.dashscope.apps import Apps
+from localcloud.dashscope.catalogue import Catalogue
+from localcloud.dashscope.delivery import deliver
 from localcloud.dashscope.embeddings import MODELS, Embeddings
 from localcloud.dashscope.errors import DashScopeError
+from localcloud.dashscope.events import Events
 from localcloud.dashscope.files import MAX_UPLOAD_BYTES, Files
+from localcloud.dashscope.forms import Speech
+from localcloud.dashscope.generation import Generation
 from localcloud.dashscope.request import Request, request_of
 from localcloud.dashscope.reranking import RERANK_MODELS, Reranking
+from localcloud.dashscope.speaking import LanguageModel
 from localcloud.dashscope.worker import ModelWorker
 from localcloud.faults import Fault, Faults, Receive, Scope, Send
 
@@ -31,16 +39,19 @@ _PREFIXES = ("/api/v1/", *_COMPATIBLE)
 _MAX_JSON_BYTES = 16 * 1024 * 1024
 _EMBEDDINGS = "/api/v1/services/embeddings/text-embedding/text-embedding"
 _RERANKING = "/api/v1/services/rerank/text-rerank/text-rerank"
+_GENERATION = "/api/v1/services/aigc/text-generation/generation"
+
+Handler = Callable[[Request], "dict[str, Any] | Speech | Events"]
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
+class Route:
     """A call: its name in ``/_faults``, its path, and who answers it in a thread."""
 
     action: str
     method: str
     path: re.Pattern[str]
-    handler: Callable[[Request], dict[str, Any]]
+    handler: Handler
     max_bytes: int = _MAX_JSON_BYTES
 
 
@@ -58,24 +69,37 @@ class DashScopeService:
     def __init__(self, root: Path, keyring: Keyring, faults: Faults, region: str) -> None:
         self._keyring = keyring
         self._faults = faults
-        self._worker = ModelWorker(root / "models.log")
+        self.worker = ModelWorker(root / "models.log")
+        self.language_model = LanguageModel(root / "language_model.log")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="dashscope")
-        embeddings, reranking, files = Embeddings(self._worker), Reranking(self._worker), Files(root, region)
+        self.catalogue = Catalogue()
+        self.apps = Apps(root)
+        self.files = files = Files(root, region)
+        embeddings, reranking = Embeddings(self.worker), Reranking(self.worker)
+        generation, app_calls = Generation(self.catalogue), AppCalls(self.apps, self.catalogue)
         self._routes = [
-            _route("TextEmbedding", "POST", _EMBEDDINGS, embeddings.native),
-            _route("TextEmbedding", "POST", "/compatible-mode/v1/embeddings", embeddings.compatible),
-            _route("TextReRank", "POST", _RERANKING, reranking.native),
-            _route("TextReRank", "POST", "/compatible-api/v1/reranks", reranking.compatible),
-            _route("UploadFile", "POST", "/api/v1/files", files.upload, MAX_UPLOAD_BYTES),
-            _route("ListFiles", "GET", "/api/v1/files", files.page),
-            _route("GetFile", "GET", "/api/v1/files/{file}", files.get),
-            _route("DeleteFile", "DELETE", "/api/v1/files/{file}", files.delete),
-            _route("ListModels", "GET", "/api/v1/models", _list_models),
+            route("TextEmbedding", "POST", _EMBEDDINGS, embeddings.native),
+            route("TextEmbedding", "POST", "/compatible-mode/v1/embeddings", embeddings.compatible),
+            route("TextReRank", "POST", _RERANKING, reranking.native),
+            route("TextReRank", "POST", "/compatible-api/v1/reranks", reranking.compatible),
+            route("Generation", "POST", _GENERATION, generation.native),
+            route("Generation", "POST", "/compatible-mode/v1/chat/completions", generation.compatible),
+            route("Application", "POST", "/api/v1/apps/{app}/completion", app_calls.complete),
+            route("UploadFile", "POST", "/api/v1/files", files.upload, MAX_UPLOAD_BYTES),
+            route("ListFiles", "GET", "/api/v1/files", files.page),
+            route("GetFile", "GET", "/api/v1/files/{file}", files.get),
+            route("DeleteFile", "DELETE", "/api/v1/files/{file}", files.delete),
+            route("ListModels", "GET", "/api/v1/models", self._list_models),
         ]
 
+    def serve(self, routes: list[Route]) -> None:
+        """Serve more calls: those of fine-tunes and deployments."""
+        self._routes += routes
+
     def close(self) -> None:
-        """Stop the models' process."""
-        self._worker.close()
+        """Stop the models' processes."""
+        self.worker.close()
+        self.language_model.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -84,26 +108,35 @@ class DashScopeService:
         status = 200
         try:
             self._authenticate(scope)
-            route, parameters = self._route_of(scope)
-            fault = self._faults.take("dashscope", route.action)
+            chosen, parameters = self._route_of(scope)
+            fault = self._faults.take("dashscope", chosen.action)
             if fault is not None:
                 _refuse(fault)
                 await asyncio.sleep(fault.delay_s)
-            request = await request_of(scope, receive, parameters, max_bytes=route.max_bytes)
+            request = await request_of(scope, receive, parameters, max_bytes=chosen.max_bytes)
             with request.body:
-                content = await self._run(route, request)
+                request.fault = None if fault is None else fault.kind
+                content = await self._run(chosen, request)
+            if fault is not None:
+                send = fault.spoil(scope, send)
+            if isinstance(content, Events):
+                await content.tell(receive, send, request_id)
+                return
+            if isinstance(content, Speech):
+                whole = await deliver(content, self.language_model, receive, send, request_id)
+                if whole is None:
+                    return
+                content = whole
         except DashScopeError as error:
             status, content = error.status, error.body(request_id, compatible=_is_compatible(scope))
         except (OSError, sqlite3.Error):
             _log.exception("Request %s %s failed on the disk or the database.", scope["method"], scope["path"])
             said = DashScopeError(500, "InternalError", "An internal error has occurred; try again later.")
             status, content = said.status, said.body(request_id, compatible=_is_compatible(scope))
-        if fault is not None:
-            send = fault.spoil(scope, send)
         await send_answer(send, status, _named(content, request_id, scope), {"x-request-id": request_id})
 
-    async def _run(self, route: _Route, request: Request) -> dict[str, Any]:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, route.handler, request)
+    async def _run(self, chosen: Route, request: Request) -> dict[str, Any] | Speech | Events:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, chosen.handler, request)
 
     def _authenticate(self, scope: Scope) -> None:
         sent = next((value for name, value in scope["headers"] if name.lower() == b"authorization"), b"")
@@ -113,24 +146,26 @@ class DashScopeService:
         if kind.lower() != b"bearer" or not hmac.compare_digest(key.strip(), self._keyring.api_key.encode()):
             raise DashScopeError(401, "InvalidApiKey", "Invalid API-key provided.")
 
-    def _route_of(self, scope: Scope) -> tuple[_Route, dict[str, str]]:
+    def _route_of(self, scope: Scope) -> tuple[Route, dict[str, str]]:
         path = scope["raw_path"].partition(b"?")[0].decode("latin-1")
-        for route in self._routes:
-            match = route.path.fullmatch(path)
-            if match is not None and route.method == scope["method"]:
-                return route, {name: unquote(value) for name, value in match.groupdict().items()}
+        for each in self._routes:
+            match = each.path.fullmatch(path)
+            if match is not None and each.method == scope["method"]:
+                return each, {name: unquote(value) for name, value in match.groupdict().items()}
         raise DashScopeError(404, "NotFound", f"The local cloud does not serve {scope['method']} {path}.")
 
+    def _list_models(self, request: Request) -> dict[str, Any]:
+        """A page of the models that are served."""
+        number, size = request.page()
+        names = (*MODELS, *RERANK_MODELS, *self.catalogue.names())
+        found = [{"model": name, "name": name} for name in names[(number - 1) * size : number * size]]
+        return {"output": {"total": len(names), "page_no": number, "page_size": size, "models": found}}
 
-def _route(
-    action: str,
-    method: str,
-    path: str,
-    handler: Callable[[Request], dict[str, Any]],
-    max_bytes: int = _MAX_JSON_BYTES,
-) -> _Route:
+
+def route(action: str, method: str, path: str, handler: Handler, max_bytes: int = _MAX_JSON_BYTES) -> Route:
+    """A route; what is in braces in ``path`` becomes the request's parameters."""
     pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
-    return _Route(action, method, pattern, handler, max_bytes)
+    return Route(action, method, pattern, handler, max_bytes)
 
 
 def _is_compatible(scope: Scope) -> bool:
@@ -138,20 +173,16 @@ def _is_compatible(scope: Scope) -> bool:
 
 
 def _named(content: dict[str, Any], request_id: str, scope: Scope) -> dict[str, Any]:
-    return {**content, "id": request_id} if _is_compatible(scope) else {"request_id": request_id, **content}
-
-
-def _list_models(request: Request) -> dict[str, Any]:
-    """A page of the models that are served."""
-    number, size = request.page()
-    names = (*MODELS, *RERANK_MODELS)
-    found = [{"model": name, "name": name} for name in names[(number - 1) * size : number * size]]
-    return {"output": {"total": len(names), "page_no": number, "page_size": size, "models": found}}
+    if not _is_compatible(scope):
+        return {"request_id": request_id, **content}
+    prefix = "chatcmpl-" if scope["path"].endswith("/chat/completions") else ""
+    return {**content, "id": f"{prefix}{request_id}"}
 
 
 def _refuse(fault: Fault) -> None:
-    if fault.kind == "429":
+    if fault.kind in {"429", "hidden_429"}:
         message = "Requests rate limit exceeded, please try again later."
-        raise DashScopeError(429, "Throttling.RateQuota", message)
+        status = 429 if fault.kind == "429" else 200
+        raise DashScopeError(status, "Throttling.RateQuota", message, meant_status=429)
     if fault.kind == "503":
         raise DashScopeError(503, "ServiceUnavailable", "The service is temporarily unavailable, try again later.")

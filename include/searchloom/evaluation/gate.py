@@ -102,8 +102,9 @@ class GateReport(BaseModel):
     corpus: str
     run_id: str
     created: datetime
+    named: dict[str, Any] = Field(description="the candidate as it was handed in")
     live: dict[str, Any] = Field(description="the live release: number, embedding, fusion, reranker")
-    candidate: dict[str, Any]
+    candidate: dict[str, Any] = Field(description="the candidate as it was judged, weights learned")
     verdict: Verdict
     reasons: list[str]
     combined: Figure
@@ -121,7 +122,6 @@ class Evidence(BaseModel):
     """What the two sides did, ready to be decided on."""
 
     combined: Figure
-    deviation: float
     guards: list[Guard]
     budgets: list[Budget]
     unchanged: bool = Field(description="the candidate names the same models and weights as the live release")
@@ -138,7 +138,8 @@ def figure(
     """Compare the two sides over strata (stratum -> values) of one group of queries."""
     strata: Strata = {name: differences(values, live[name]) for name, values in candidate.items()}
     found = compare(strata)
-    means = [_mean({name: side[name] for name in candidate}) for side in (live, candidate)]
+    before = {name: {query: live[name][query] for query in values} for name, values in candidate.items()}
+    means = [_mean(before), _mean(candidate)]
     return (
         Figure(
             group=group,
@@ -195,13 +196,13 @@ def decide(evidence: Evidence, combined: Comparison, rules: Rules) -> tuple[Verd
 
 
 def query_deltas(
-    candidate: Mapping[str, Values], live: Mapping[str, Values], texts: Mapping[str, str]
+    candidate: Mapping[str, Values], live: Mapping[str, Values], texts: Mapping[str, Mapping[str, str]]
 ) -> tuple[list[QueryDelta], list[QueryDelta]]:
     """Return the queries that lost most and those that won most, the worst and the best first."""
     moved = [
         QueryDelta(
             query_id=query,
-            query=texts[query],
+            query=texts[stratum][query],
             stratum=stratum,
             live=round(live[stratum][query], 4),
             candidate=round(value, 4),

@@ -46,23 +46,25 @@ class Rerank:
     weight: float
     depth: int
     known: dict[tuple[str, str], float] = field(default_factory=dict, repr=False)  # (query, chunk_id) -> score
+    took_ms: list[float] = field(default_factory=list, repr=False)  # of each head that was scored as a whole
 
     def scores(self, query: str, ranked: Sequence[Ranked]) -> dict[str, float]:
         """Return the score of each document of the head; a pair that both engines found is scored once."""
         head = ranked[: self.depth]
         fresh = [entry for entry in head if (query, entry.hit.chunk_id) not in self.known]
         if fresh:
+            started = time.perf_counter()
             found = self.score(query, [passage(entry) for entry in fresh])
+            if len(fresh) == len(head):
+                self.took_ms.append((time.perf_counter() - started) * 1000)
             self.known |= {(query, entry.hit.chunk_id): float(one) for entry, one in zip(fresh, found, strict=True)}
         return {entry.doc_id: self.known[query, entry.hit.chunk_id] for entry in head}
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """A release as the judge sees it: the index of each engine and what turns queries into rankings."""
+    """What turns the chunks that an engine found into a release's ranking."""
 
-    generation: Mapping[EngineName, str]
-    encode: Encode
     fusion: Fusion
     rerank: Rerank | None = None
 
@@ -78,9 +80,13 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Rankings:
-    """Ids of documents, best first, by query: what users get (``hybrid``, reranked where the side does), and parts."""
+    """Ids of documents, best first, by query.
 
-    hybrid: dict[str, list[str]]
+    ``served``: what users get, reranked where the side does that; ``fused``: before it; ``vector``: by vectors alone.
+    """
+
+    served: dict[str, list[str]]
+    fused: dict[str, list[str]]
     vector: dict[str, list[str]]
 
 
@@ -169,7 +175,11 @@ def rank(found: Found, fusion: Fusion, rerank: Rerank | None = None) -> list[Ran
 
 def rankings(side: Side, found: Mapping[str, Found]) -> Rankings:
     """Rank every query as the side would."""
-    return Rankings(
-        {one: [entry.doc_id for entry in rank(it, side.fusion, side.rerank)[:DEPTH]] for one, it in found.items()},
-        {one: [hit.doc_id for hit in best_chunks(it.nearest)[:DEPTH]] for one, it in found.items()},
-    )
+    fused = {one: [entry.doc_id for entry in rank(it, side.fusion)[:DEPTH]] for one, it in found.items()}
+    served = fused
+    if side.rerank is not None and side.rerank.weight:
+        served = {
+            one: [entry.doc_id for entry in rank(it, side.fusion, side.rerank)[:DEPTH]] for one, it in found.items()
+        }
+    nearest = {one: [hit.doc_id for hit in best_chunks(it.nearest)[:DEPTH]] for one, it in found.items()}
+    return Rankings(served, fused, nearest)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -27,12 +30,13 @@ class ModelAlone:
     corpus: str
     card: ModelCard
     encoder: Encoder
+    cache: Path
 
     @classmethod
     def load(cls, oss: Oss, corpus: str, version: str, settings: Settings) -> ModelAlone:
         """Fetch and load a version; raises what ``fetch`` raises."""
         folder = fetch(oss, version, settings.cache)
-        return cls(oss, corpus, read_card(oss, version), Encoder(folder, settings.embedding.threads))
+        return cls(oss, corpus, read_card(oss, version), Encoder(folder, settings.embedding.threads), settings.cache)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return ``[n, dims]`` of unit length."""
@@ -51,6 +55,20 @@ class ModelAlone:
         if missing:
             log.info("%s: %d of %d passages have to be embedded", self.card.version, len(missing), len(texts))
             vectors[missing] = self.encoder.encode([texts[at] for at in missing])
+        return vectors
+
+    def kept(self, texts: Sequence[str]) -> Vectors:
+        """The same for texts that every judgment asks of the model: made once, then read from the cache."""
+        digest = hashlib.sha256("\0".join((self.card.fingerprint, *texts)).encode()).hexdigest()
+        path = self.cache / "judge" / f"{self.card.version}-{digest[:16]}.npy"
+        if path.is_file():
+            there: Vectors = np.load(path)
+            return there
+        vectors = self.encoder.encode(texts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as whole:
+            np.save(whole, vectors)
+        Path(whole.name).rename(path)
         return vectors
 
     def megabytes(self) -> float:

@@ -105,11 +105,6 @@ def general(*, seed: int = 20) -> Probe:
     return _known_items(GENERAL, asked, [(title, f"{title}\n{symbol.body}") for title, symbol in found.items()])
 
 
-def digest(texts: Sequence[str]) -> str:
-    """Name a list of texts (for what is kept of it)."""
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
 def _known_items(name: str, queries: Mapping[str, str], passages: list[tuple[str, str]]) -> Probe:
     ids = {one: one for one in queries}
     return Probe(name, dict(queries), {one: {one: 1} for one in queries}, ids, passages)

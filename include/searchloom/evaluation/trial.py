@@ -108,7 +108,7 @@ class Trial:
         found = []
         for probe in probes.make(self.oss, self.corpus, self.dev):
             values = [
-                probe.judge(model.encode, model.encode if probe.name == probes.GENERAL else model.passages)
+                probe.judge(model.encode, model.kept if probe.name == probes.GENERAL else model.passages)
                 for model in (self.candidate.model, self.live.model)
             ]
             compared = gate.figure(probe.name, "model alone", {"": values[0]}, {"": values[1]})

@@ -16,6 +16,7 @@ from searchloom.errors import NotFound, SearchloomError, UsageError
 from searchloom.evaluation import commands as evaluation
 from searchloom.orchestration import commands as orchestration
 from searchloom.query import commands as query
+from searchloom.release import commands as release
 from searchloom.stack import commands as stack
 
 app = typer.Typer(
@@ -39,6 +40,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(release.app, name="releases")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

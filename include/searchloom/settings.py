@@ -67,6 +67,9 @@ class Pai(BaseModel):
     """Where training jobs, models and services live in PAI."""
 
     workspace_id: str = ""
+    service_image: str = Field(default="searchloom", description="of model services: an image with this package")
+    service_cpu: int = Field(default=2, ge=1, description="cores of a model service")
+    service_memory_mb: int = Field(default=4000, ge=1000)
 
 
 class Bailian(BaseModel):
@@ -160,6 +163,7 @@ class Query(BaseModel):
     engine: EngineName = "opensearch"
     deadline_ms: int = Field(default=3000, ge=50)
     embedding_ms: int = Field(default=1000, ge=10, description="a hybrid search goes on without vectors after this")
+    rerank_ms: int = Field(default=1000, ge=10, description="a search is answered without reranking after this")
     candidates: int = Field(default=200, ge=10, le=1000, description="chunks asked of each retriever")
     issuer: str = "searchloom-local"
     audience: str = "searchloom"

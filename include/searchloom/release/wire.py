@@ -7,6 +7,7 @@ Services of PAI-EAS answer at ``.../api/predict/{service}`` and take the bare to
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
@@ -19,12 +20,24 @@ RERANK_PATH = "/predictions/custom_rerank"
 HEALTH_PATH = "/health"
 
 _GATEWAY = "/api/predict/"
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 def service_name(url: str) -> str:
     """Return the name of the PAI-EAS service at a URL; empty for any other address."""
     _, gateway, rest = url.partition(_GATEWAY)
     return rest.split("/", 1)[0] if gateway else ""
+
+
+def address(url: str, gateway: str) -> str:
+    """Return where a service of PAI-EAS answers now, given the address of the API (``settings.acs.endpoint``).
+
+    The local cloud may come up at another port than the one that a release was written with.
+    """
+    then, now = urlsplit(url), urlsplit(gateway)
+    if service_name(url) and then.hostname in _LOOPBACK and now.hostname in _LOOPBACK:
+        return urlunsplit(then._replace(netloc=now.netloc))
+    return url
 
 
 def headers(url: str, token: SecretStr) -> dict[str, str]:

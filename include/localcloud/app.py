@@ -13,6 +13,7 @@ from localcloud.aiworkspace.service import AiWorkspaceService
 from localcloud.credentials import Keyring
 from localcloud.dashscope.service import DashScopeService, is_dashscope
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
+from localcloud.finetuning.service import FineTuningService
 from localcloud.mounts import Mounts
 from localcloud.oss.service import OssService
 from localcloud.pai_dlc.service import DlcService
@@ -34,6 +35,7 @@ class LocalCloudApp:
     dlc: DlcService
     eas: EasService
     dashscope: DashScopeService
+    fine_tuning: FineTuningService
     faults: Faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,10 +66,12 @@ class LocalCloudApp:
             if message["type"] == "lifespan.startup":
                 self.dlc.supervisor.start()
                 self.eas.manager.start()
+                self.fine_tuning.start()
             else:
                 await self.eas.gateway.close()
                 await asyncio.to_thread(self.eas.manager.close)
                 await asyncio.to_thread(self.dlc.supervisor.close)
+                await asyncio.to_thread(self.fine_tuning.close)
                 await asyncio.to_thread(self.dashscope.close)
             await send({"type": f"{message['type']}.complete"})
             if message["type"] == "lifespan.shutdown":
@@ -86,4 +90,5 @@ def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
     products = [service.product() for service in (StsService(keyring), dlc, eas, registry, airec)]
     acs = AcsService(state / "acs", keyring, faults, products)
     dashscope = DashScopeService(state / "dashscope", keyring, faults, region)
-    return LocalCloudApp(oss, acs, dlc, eas, dashscope, faults)
+    fine_tuning = FineTuningService(state / "fine_tuning", dashscope)
+    return LocalCloudApp(oss, acs, dlc, eas, dashscope, fine_tuning, faults)

@@ -41,6 +41,10 @@ class BailianFineTuneTrigger(PollingTrigger[Bailian, FineTune]):
         """Make the client."""
         return BailianHook(self.conn_id).get_conn()
 
+    def disconnect(self, client: Bailian) -> None:
+        """Close the connections."""
+        client.close()
+
     def look(self, client: Bailian) -> FineTune:
         """Ask for the fine-tune."""
         return client.fine_tune(job_id=self.job_id)
@@ -101,6 +105,10 @@ class BailianDeploymentTrigger(PollingTrigger[Bailian, Deployment]):
     def connect(self) -> Bailian:
         """Make the client."""
         return BailianHook(self.conn_id).get_conn()
+
+    def disconnect(self, client: Bailian) -> None:
+        """Close the connections."""
+        client.close()
 
     def look(self, client: Bailian) -> Deployment:
         """Ask for the deployment."""

@@ -85,6 +85,9 @@ class PollingTrigger(BaseTrigger, Generic[Client, State]):  # type: ignore[misc]
         """Stop what runs and say so; nothing, where giving up waiting must not stop it."""
         return ""
 
+    def disconnect(self, client: Client) -> None:
+        """Let go of the client's connections, where it keeps any."""
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait for the end."""
         try:
@@ -98,7 +101,9 @@ class PollingTrigger(BaseTrigger, Generic[Client, State]):  # type: ignore[misc]
     async def on_kill(self) -> None:
         """Stop it: a person marked the task, or cleared it. A triggerer that restarts does not come here."""
         client = await asyncio.to_thread(self.connect)
-        if said := await asyncio.to_thread(self.stop, client):
+        said = await asyncio.to_thread(self.stop, client)
+        self.disconnect(client)
+        if said:
             self.log.info("%s %s.", _capital(self.subject()), said)
 
     async def _follow(self) -> End:
@@ -107,7 +112,8 @@ class PollingTrigger(BaseTrigger, Generic[Client, State]):  # type: ignore[misc]
         while True:
             try:
                 if time.monotonic() - connected_at > RECONNECT_S:
-                    client, connected_at = await asyncio.to_thread(self.connect), time.monotonic()
+                    client = await self._reconnected(client)
+                    connected_at = time.monotonic()
                 state = await asyncio.to_thread(self.look, client)
             except Transient as error:
                 if time.monotonic() - seen_at > PATIENCE_S:
@@ -120,12 +126,18 @@ class PollingTrigger(BaseTrigger, Generic[Client, State]):  # type: ignore[misc]
                     said = sentence
                 await self._copy_lines(client, state)
                 if (end := self.end(state)) is not None:
+                    self.disconnect(client)
                     return end
             if self.deadline is not None and time.time() > self.deadline:
                 stopped = await asyncio.to_thread(self.stop, client)
                 done = f" and {stopped}" if stopped else ""
                 return End("error", f"{self.subject()} took longer than the task's execution_timeout{done}; {said}")
             await asyncio.sleep(self.poll_interval_s)
+
+    async def _reconnected(self, client: Client) -> Client:
+        fresh = await asyncio.to_thread(self.connect)
+        self.disconnect(client)
+        return fresh
 
     async def _copy_lines(self, client: Client, state: State) -> None:
         try:

@@ -17,7 +17,7 @@ from searchloom.cloud.pai_dlc import PaiDlc
 from searchloom.cloud.pai_eas import PaiEas
 from searchloom.settings import HOME, Acs
 from searchloom.settings import Oss as OssSettings
-from tests.plugins.pai.conftest import BUCKET, WORKSPACE
+from tests.plugins.alibaba_ai.conftest import BUCKET, WORKSPACE
 from tests.servers import LocalCloud
 
 pytestmark = pytest.mark.usefixtures("metadata_database")

@@ -20,8 +20,8 @@ from alibaba_ai.operators.pai_dlc import PaiDlcJobOperator
 from alibaba_ai.triggers.logs import unseen
 from alibaba_ai.triggers.pai_dlc import PaiDlcJobTrigger
 from searchloom.cloud.pai_dlc import Job, PaiDlc
-from tests.plugins.pai.conftest import WORKSPACE
-from tests.plugins.pai.running import Instance, outcome
+from tests.plugins.alibaba_ai.conftest import WORKSPACE
+from tests.plugins.running import Instance, outcome
 from tests.servers import LocalCloud
 
 SPEC: dict[str, Any] = {"image": "img", "machines": {"ecs_spec": "ecs.local"}, "poll_interval_s": 0.1}

@@ -16,8 +16,8 @@ from alibaba_ai.links.pai import PaiEasServiceLink
 from alibaba_ai.operators.pai_eas import PaiEasDeployOperator
 from searchloom.cloud.pai_eas import PaiEas
 from searchloom.settings import Acs
-from tests.plugins.pai.conftest import WORKSPACE
-from tests.plugins.pai.running import Instance, outcome
+from tests.plugins.alibaba_ai.conftest import WORKSPACE
+from tests.plugins.running import Instance, outcome
 
 SCRIPT = "echo serving $COLOUR; mkdir -p w; cd w; exec python -m http.server $PORT --bind 127.0.0.1"
 

@@ -1,4 +1,4 @@
-"""``python -m localcloud.dashscope.language_model``: the process that holds the packaged language model, SmolLM2.
+"""``python -m localcloud.dashscope.language_model CACHE``: the process that holds the packaged language model, SmolLM2.
 
 It is asked and answers over pipes (``pipes``): ``{"id", "messages", "adapter", ...}`` starts an answer, which comes as
 lines ``{"id", "text", "read", "written", "finish"}`` with an empty ``finish`` until the last; ``{"id", "cancel"}``
@@ -12,8 +12,10 @@ import json
 import logging
 import queue
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +37,7 @@ def main() -> int:
     inbox: _Inbox = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin, inbox), daemon=True).start()
     try:
-        _Speaker(answers, _Weights()).serve(inbox)
+        _Speaker(answers, _Weights(Path(sys.argv[1]))).serve(inbox)
     except BrokenPipeError:
         _log.info("Nobody listens any more.")
     return 0
@@ -50,26 +52,22 @@ def _receive(questions: IO[str], inbox: _Inbox) -> None:
 class _Weights:
     """The packaged model in bfloat16, and the adapters on it, each loaded when it is first asked for."""
 
-    def __init__(self) -> None:
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415 - takes seconds
+    def __init__(self, cache: Path) -> None:
+        from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - takes seconds
 
-        folder, file = packaged_model()
-        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, gguf_file=file)
-        # Adapters need real weights under them, not packed ones.
-        unpacked = GgufConfig(dequantize=True)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(
-            folder, gguf_file=file, dtype="bfloat16", quantization_config=unpacked
-        ).eval()
+        folder = unpacked_model(cache)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16").eval()
         self._names: dict[str, str] = {}
         self._active: str | None = None
-        _log.info("%s was loaded with %d parameters.", file, self.model.num_parameters())
+        _log.info("%s was loaded with %d parameters.", _PACKAGE, self.model.num_parameters())
 
     def load(self, adapter: str | None) -> None:
         """Make an adapter's folder known; raises ``OSError`` or ``ValueError`` where it holds none."""
         if adapter is None or adapter in self._names:
             return
         name = f"adapter-{len(self._names)}"
-        self.model.load_adapter(adapter, adapter_name=name, local_files_only=True)
+        self.model.load_adapter(adapter, adapter_name=name)
         self.model.eval()
         self._names[adapter] = name
         # A loaded adapter is active at once.
@@ -136,6 +134,30 @@ class _Speaker:
         if text or finish:
             counts = {"read": decoding.read_tokens, "written": decoding.written_tokens}
             write_line(self._answers, {"id": number, "text": text, "finish": finish, **counts})
+
+
+def unpacked_model(cache: Path) -> Path:
+    """The folder of the packaged model's weights in bfloat16, unpacked when nobody did it yet.
+
+    Unpacking takes most of a minute, loading what was unpacked less than a second; and an adapter needs real weights
+    under it, not packed ones.
+    """
+    folder = cache / "language_model"
+    if not folder.exists():
+        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig  # noqa: PLC0415 - takes seconds
+
+        source, file = packaged_model()
+        _log.info("%s is unpacked into %s.", file, folder)
+        packed: dict[str, Any] = {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as work:
+            made = Path(work) / folder.name
+            AutoTokenizer.from_pretrained(source, gguf_file=file).save_pretrained(made)
+            AutoModelForCausalLM.from_pretrained(source, dtype="bfloat16", **packed).save_pretrained(made)
+            # Where another process was faster its folder stays: the same bytes.
+            with suppress(OSError):
+                made.rename(folder)
+    return folder
 
 
 def packaged_model() -> tuple[Path, str]:

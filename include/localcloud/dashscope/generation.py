@@ -17,6 +17,8 @@ from localcloud.dashscope.request import Request
 from localcloud.dashscope.speaking import Question
 
 DEFAULT_TOKENS = 512
+# Lower than the cloud's: the words of a small model wander otherwise.
+DEFAULT_TEMPERATURE = 0.1
 MAX_TOKENS = 8192
 _MAX_SEED = 2**63 - 1
 _ROLES = ("system", "user", "assistant")
@@ -87,7 +89,9 @@ def question_of(messages: list[dict[str, str]], parameters: Mapping[str, Any], a
             (1, MAX_TOKENS),
             f"Range of max_tokens should be [1, {MAX_TOKENS}]",
         ),
-        temperature=_real(parameters, "temperature", 0.7, "Temperature should be in [0.0, 2.0)", at_least=0, below=2),
+        temperature=_real(
+            parameters, "temperature", DEFAULT_TEMPERATURE, "Temperature should be in [0.0, 2.0)", at_least=0, below=2
+        ),
         top_p=_real(parameters, "top_p", 0.8, "Range of top_p should be (0.0, 1.0]", above=0, at_most=1),
         top_k=_whole(parameters, "top_k", 20, (0, _MAX_SEED), "Parameter top_k be greater than or equal to 0"),
         repetition_penalty=_real(

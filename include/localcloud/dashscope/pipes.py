@@ -26,25 +26,21 @@ _STOP_S = 3.0
 class ModelProcess:
     """A running process of a module of this package, as the local cloud sees it."""
 
-    def __init__(self, module: str, log_path: Path, own: Mapping[str, str]) -> None:
-        # Half of the cores: the engines and the pipelines of the same machine want some too.
-        threads = str(max(1, (os.cpu_count() or 1) // 2))
-        quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
-        environment = as_environment(base_environment(), {"OMP_NUM_THREADS": threads, **quiet, **own})
+    def __init__(self, module: str, cache: Path, log_path: Path) -> None:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [sys.executable, "-m", module, str(cache)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment,
+                env=model_environment(),
                 text=True,
                 encoding="utf-8",
             )
         self._questions, self._answers = _piped(self._process.stdin), _piped(self._process.stdout)
         self._writing = threading.Lock()
-        _log.info("The process %d of %s was started with %s threads.", self._process.pid, module, threads)
+        _log.info("The process %d of %s was started.", self._process.pid, module)
 
     @property
     def running(self) -> bool:
@@ -77,6 +73,14 @@ class ModelProcess:
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_STOP_S)
         self._process.kill()
+
+
+def model_environment() -> dict[str, str]:
+    """The environment of a process that computes with a model: nothing is fetched, and cores are left to others."""
+    # Half of them: the engines and the pipelines of the same machine want some too. PASSIVE: threads that wait sleep.
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // 2)), "OMP_WAIT_POLICY": "PASSIVE"}
+    quiet = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "TQDM_DISABLE": "1"}
+    return as_environment(base_environment(), {**threads, **quiet})
 
 
 def answers_to_parent() -> IO[str]:

@@ -19,6 +19,7 @@ from localcloud.answers import send_answer
 from localcloud.credentials import Keyring
 from localcloud.dashscope.app_calls import AppCalls
 from localcloud.dashscope.apps import Apps
+from localcloud.dashscope.cache import cache_folder
 from localcloud.dashscope.catalogue import Catalogue
 from localcloud.dashscope.delivery import deliver
 from localcloud.dashscope.embeddings import MODELS, Embeddings
@@ -69,8 +70,9 @@ class DashScopeService:
     def __init__(self, root: Path, keyring: Keyring, faults: Faults, region: str) -> None:
         self._keyring = keyring
         self._faults = faults
-        self.worker = ModelWorker(root / "models.log")
-        self.language_model = LanguageModel(root / "language_model.log")
+        cache = cache_folder(root)
+        self.worker = ModelWorker(cache, root / "models.log")
+        self.language_model = LanguageModel(cache, root / "language_model.log")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="dashscope")
         self.catalogue = Catalogue()
         self.apps = Apps(root)

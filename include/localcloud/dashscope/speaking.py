@@ -28,7 +28,7 @@ class Question:
     messages: list[dict[str, str]]
     adapter: str | None = None
     max_tokens: int = 512
-    temperature: float = 0.7
+    temperature: float = 0.1
     top_p: float = 0.8
     top_k: int = 20
     repetition_penalty: float = 1.05
@@ -49,7 +49,8 @@ class Piece:
 class LanguageModel:
     """Answers of the packaged language model; its process is started by the first question."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, cache: Path, log: Path) -> None:
+        self._cache = cache
         self._log_path = log
         self._lock = threading.Lock()
         self._process: ModelProcess | None = None
@@ -109,8 +110,7 @@ class LanguageModel:
             self._listeners[number] = hear
             process = self._process
             if process is None or not process.running:
-                own = {"OMP_WAIT_POLICY": "PASSIVE"}
-                process = ModelProcess("localcloud.dashscope.language_model", self._log_path, own)
+                process = ModelProcess("localcloud.dashscope.language_model", self._cache, self._log_path)
                 self._process = process
                 threading.Thread(target=self._listen, args=(process,), daemon=True).start()
         process.write({"id": number, **asdict(question)})

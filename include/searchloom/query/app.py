@@ -18,11 +18,12 @@ from searchloom.engines.interface import Searcher
 from searchloom.query import failures, page, tokens
 from searchloom.query.auth import Authenticator, Caller, Unauthorized
 from searchloom.query.deadline import Deadline
-from searchloom.query.embed import Embedder
 from searchloom.query.middleware import RequestEnvelope
+from searchloom.query.model_services import ModelServices
 from searchloom.query.releases import Releases
 from searchloom.query.schemas import Corpora, CorpusInfo, Health, Readiness, SearchAnswer, SearchRequest
 from searchloom.query.search import SearchPipeline
+from searchloom.query.warm_up import WarmUp
 from searchloom.settings import ENGINES, EngineName, Settings
 
 PING_S = 1.0
@@ -36,7 +37,7 @@ class Parts:
     settings: Settings
     authenticator: Authenticator
     releases: Releases
-    embedder: Embedder
+    services: ModelServices
     searchers: Mapping[EngineName, Searcher]
     pipeline: SearchPipeline
 
@@ -52,10 +53,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = _connect(settings, authenticator)
         app.state.parts = parts
-        parts.releases.start()
+        parts.releases.start(WarmUp(parts.searchers, parts.services, asyncio.get_running_loop()))
         yield
         parts.releases.stop()
-        closing = [parts.embedder.close(), *(one.close() for one in parts.searchers.values())]
+        closing = [parts.services.close(), *(one.close() for one in parts.searchers.values())]
         await asyncio.gather(*closing, return_exceptions=True)
 
     app = FastAPI(
@@ -74,10 +75,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
-    embedder = Embedder(settings.embedding)
+    services = ModelServices(settings)
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
-    pipeline = SearchPipeline(searchers, embedder, settings.query)
-    return Parts(settings, authenticator, Releases(Oss(settings.oss)), embedder, searchers, pipeline)
+    pipeline = SearchPipeline(searchers, services, settings.query)
+    return Parts(settings, authenticator, Releases(Oss(settings.oss)), services, searchers, pipeline)
 
 
 def parts_of(request: Request) -> Parts:
@@ -126,7 +127,13 @@ def _add_routes(app: FastAPI) -> None:
         live = parts.releases.known or {}
         return Corpora(
             corpora=[
-                CorpusInfo(corpus=name, release=one.number, embedding=one.embedding.version, created=one.created)
+                CorpusInfo(
+                    corpus=name,
+                    release=one.number,
+                    embedding=one.embedding.version,
+                    reranker=one.reranker.version if one.reranker else None,
+                    created=one.created,
+                )
                 for name, one in sorted(live.items())
             ]
         )
@@ -144,10 +151,10 @@ def _add_routes(app: FastAPI) -> None:
     )
     async def readyz(response: Response, parts: Annotated[Parts, Depends(parts_of)]) -> Readiness:
         """Say whether searches can be served: an engine answers, and the releases were read."""
-        *engines, embedding = await asyncio.gather(
-            *(_answers(one) for one in parts.searchers.values()), parts.embedder.ping()
-        )
         known = parts.releases.known
+        *engines, embedding = await asyncio.gather(
+            *(_answers(one) for one in parts.searchers.values()), parts.services.ping((known or {}).values())
+        )
         ready = any(engines) and known is not None
         response.status_code = 200 if ready else 503
         return Readiness(

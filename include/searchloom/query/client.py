@@ -34,6 +34,7 @@ class SearchClient:
         offset: int = 0,
         explain: bool = False,
         highlight: bool = True,
+        rerank: bool = True,
     ) -> dict[str, Any]:
         """Return the answer of ``POST /v1/search`` as it came.
 
@@ -49,6 +50,7 @@ class SearchClient:
             "offset": offset,
             "explain": explain,
             "highlight": highlight,
+            "rerank": rerank,
         }
         return self._answer("POST", "/v1/search", body)
 

@@ -37,6 +37,7 @@ def search(
     ),
     mode: Annotated[str, typer.Option(help="bm25, vector or hybrid.")] = "hybrid",
     k: Annotated[int, typer.Option(help="Documents to show, 1 to 100.")] = 10,
+    no_rerank: Annotated[bool, typer.Option("--no-rerank", help="Leave the release's reranker out.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show what each part said, and the times.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
@@ -50,7 +51,7 @@ def search(
     settings = configuration.load()
     token = tokens.sign(settings, user=user, tenant=tenant, groups=group or ())
     with SearchClient(settings.query.url, token) as client:
-        answer = client.search(query, corpus=corpus, mode=how, engine=which, k=k, explain=explain)
+        answer = client.search(query, corpus=corpus, mode=how, engine=which, k=k, explain=explain, rerank=not no_rerank)
     if as_json:
         typer.echo(json.dumps(answer, indent=1, ensure_ascii=False))
     else:

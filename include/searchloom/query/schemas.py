@@ -29,6 +29,7 @@ _EXAMPLE_RESULT: dict[str, JsonValue] = {
     "explain": {
         "bm25": {"score": 12.4, "rank": 1, "normalised": 1.0},
         "vector": {"score": 0.62, "rank": 2, "normalised": 0.94},
+        "rerank": {"score": 4.1, "rank": 1, "normalised": 1.0},
     },
 }
 
@@ -55,22 +56,24 @@ class SearchRequest(BaseModel):
     k: Annotated[int, Field(ge=1, le=MAX_K, description="documents to return")] = 10
     offset: Annotated[int, Field(ge=0, le=900, description="documents to pass over: k, 2k, ... for further pages")] = 0
     highlight: Annotated[bool, Field(description="show the passage with the words; false: the head of the text")] = True
+    rerank: Annotated[bool, Field(description="in mode hybrid, let the release's reranker read the head")] = True
     explain: Annotated[bool, Field(description="add each part's score to the results, and the timings")] = False
 
 
 class PartScore(BaseModel):
-    """What one retriever said of a result's best chunk."""
+    """What one retriever, or the reranker, said of a result's best chunk."""
 
-    score: float = Field(description="BM25, or the cosine of the vectors")
-    rank: int = Field(ge=1, description="place among the documents that this retriever found")
+    score: float = Field(description="BM25, the cosine of the vectors, or the reranker's own score")
+    rank: int = Field(ge=1, description="place among the documents that this part judged")
     normalised: float = Field(ge=0, le=1, description="0 for the last of its candidates, 1 for the best")
 
 
 class Explain(BaseModel):
-    """Why a result stands where it does; null for a retriever that did not find it."""
+    """Why a result stands where it does; null for a retriever that did not find it, a reranker that did not read it."""
 
     bm25: PartScore | None = None
     vector: PartScore | None = None
+    rerank: PartScore | None = None
 
 
 class Result(BaseModel):
@@ -100,7 +103,7 @@ class SearchAnswer(BaseModel):
     engine: EngineName = Field(description="which engine served")
     mode: Mode
     took_ms: float
-    degraded: list[str] = Field(description='parts left out, being down or late: "vector", "highlights", or an engine')
+    degraded: list[str] = Field(description='parts left out, down or late: "vector", "rerank", "highlights", an engine')
     results: list[Result]
     timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
 
@@ -111,6 +114,7 @@ class CorpusInfo(BaseModel):
     corpus: str
     release: int
     embedding: str
+    reranker: str | None = None
     created: datetime
 
 

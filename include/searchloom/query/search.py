@@ -1,6 +1,7 @@
-"""The search pipeline: embed, ask one engine for words and meaning at once, fuse, show documents.
+"""The search pipeline: embed, ask one engine for words and meaning at once, fuse, rerank, show documents.
 
-A part that is down or late is left out and named; only when nothing can answer does the search fail.
+One release serves a request from its first step to its last, whatever is promoted meanwhile. A part that is down or
+late is left out and named; only when nothing can answer does the search fail.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from searchloom.engines.interface import Access, Hit, Searcher
 from searchloom.errors import SearchloomError, ServiceUnavailable, Transient
 from searchloom.query import documents
 from searchloom.query.deadline import Deadline
-from searchloom.query.embed import Embedder
+from searchloom.query.model_services import ModelServices
+from searchloom.query.rerank import Reranked, rerank
 from searchloom.query.schemas import Result, SearchAnswer, SearchRequest
 from searchloom.release.document import Release
 from searchloom.settings import ENGINES, EngineName
@@ -54,9 +56,11 @@ class _Work:
 class SearchPipeline:
     """Answers searches with both engines and the embedding service at hand."""
 
-    def __init__(self, searchers: Mapping[EngineName, Searcher], embedder: Embedder, settings: QuerySettings) -> None:
+    def __init__(
+        self, searchers: Mapping[EngineName, Searcher], services: ModelServices, settings: QuerySettings
+    ) -> None:
         self._searchers = searchers
-        self._embedder = embedder
+        self._services = services
         self._settings = settings
         self._failed_at: dict[EngineName, float] = {}
 
@@ -79,9 +83,25 @@ class SearchPipeline:
                 embedding.cancel()
         if request.mode == "hybrid" and nearest is None:
             work.degraded.append("vector")
-        shown = _fused(work, lexical or [], nearest or [])
+        shown = await self._ranked(work, lexical or [], nearest or [])
         results = await self._highlighted(work, engine, shown)
         return _answer(work, engine, results, started)
+
+    async def _ranked(self, work: _Work, lexical: list[Hit], nearest: list[Hit]) -> list[Result]:
+        """Fuse, let the reranker read the head where the release has one, and cut out the page."""
+        fusing = time.perf_counter()
+        found = Reranked(documents.rank(work.request, work.release.fusion, lexical, nearest))
+        work.timings["fuse"] = _ms_since(fusing)
+        model = work.release.reranker
+        if model and work.request.rerank and work.request.mode == "hybrid":
+            try:
+                budget = _earlier(work.deadline.share(0.7), Deadline.after(self._settings.rerank_ms / 1000))
+                judging = rerank(self._services, model, work.request.query, found.ranked, budget)
+                found = await work.timed("rerank", judging)
+            except SearchloomError as error:
+                log.warning("searching without reranking: %s", error)
+                work.degraded.append("rerank")
+        return documents.page(work.request, found, lexical, nearest)
 
     async def _highlighted(self, work: _Work, engine: EngineName, results: list[Result]) -> list[Result]:
         """Show in each result the passage with the query's words; the head of its text where there is no time for it.
@@ -108,9 +128,9 @@ class SearchPipeline:
         """Return the query's vector, or None where it cannot be had in time."""
         budget = work.deadline.share(0.5)  # the engines need the rest
         if work.request.mode == "hybrid":
-            budget = min(budget, Deadline.after(self._settings.embedding_ms / 1000), key=lambda deadline: deadline.at)
+            budget = _earlier(budget, Deadline.after(self._settings.embedding_ms / 1000))
         try:
-            return await work.timed("embed", self._embedder.embed(work.request.query, work.release.embedding, budget))
+            return await work.timed("embed", self._services.embed(work.request.query, work.release.embedding, budget))
         except SearchloomError as error:
             log.warning("searching without vectors: %s", error)
             return None
@@ -187,11 +207,8 @@ async def _both(
     return one, two
 
 
-def _fused(work: _Work, lexical: list[Hit], nearest: list[Hit]) -> list[Result]:
-    fusing = time.perf_counter()
-    results = documents.results(work.request, work.release.fusion, lexical, nearest)
-    work.timings["fuse"] = _ms_since(fusing)
-    return results
+def _earlier(one: Deadline, other: Deadline) -> Deadline:
+    return min(one, other, key=lambda deadline: deadline.at)
 
 
 def _answer(work: _Work, engine: EngineName, results: list[Result], started: float) -> SearchAnswer:

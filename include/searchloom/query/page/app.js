@@ -8,13 +8,13 @@ const TEXTS = {
     unreachable: "The service does not answer. Is it running?",
     no_corpora: "There is no corpus to search yet: the first load is still on its way. This page looks again by itself.",
     more: "More results",
-    bm25: "BM25", vector: "Vector", score: "Score",
+    bm25: "BM25", vector: "Vector", rerank: "Reranker", score: "Score",
     not_found_by: "not found",
     part: (p) => `#${p.rank} · ${p.score.toFixed(3)}`,
   },
 };
 const text = TEXTS.en;
-const PARTS = { vector: "the vector ranking" };
+const PARTS = { vector: "the vector ranking", rerank: "the reranker" };
 const NAMES = { opensearch: "OpenSearch", elasticsearch: "Elasticsearch" };
 const PAGE = 10;
 const $ = (id) => document.getElementById(id);
@@ -148,10 +148,10 @@ function item(result) {
   const why = made.querySelector(".why");
   why.hidden = !$("explain").checked;
   if (chosen("mode") === "hybrid") why.append(...bar("score", result.score, result.score.toFixed(3)));
-  for (const part of ["bm25", "vector"]) {
+  for (const part of ["bm25", "vector", "rerank"]) {
     const said = result.explain?.[part];
     if (said) why.append(...bar(part, said.normalised, text.part(said)));
-    else if (chosen("mode") === "hybrid") why.append(...bar(part, 0, text.not_found_by));
+    else if (chosen("mode") === "hybrid" && part !== "rerank") why.append(...bar(part, 0, text.not_found_by));
   }
   return made;
 }

@@ -35,7 +35,7 @@ from searchloom.training.training_set import TrainingSetCard
 log = logging.getLogger(__name__)
 
 _FORMAT = 1  # raise it when the same inputs give another set
-_DEPTH = 50  # candidates of each retriever for a query
+_DEPTH = 30  # candidates of each retriever for a query
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def build(
     """Build the training set of a corpus, unless it is there; returns its fingerprint, prefix and counts.
 
     ``model`` and its ``encoder`` are the present model, whose vectors of the corpus are in OSS. ``engine`` and
-    ``index`` say where BM25 is asked (None: only the model mines). ``before``: nothing that was judged or clicked later goes in,
-    so that later queries are a split by time. ``seed`` and ``max_pairs`` stand in the settings when left out.
+    ``index`` say where BM25 is asked (None: only the model mines). ``before``: nothing that was judged or clicked
+    later goes in, so that later queries are a split by time. ``seed`` and ``max_pairs``: None means the settings'.
 
     Raises ``UsageError`` for a corpus without documents, ``Terminal`` for an encoder that is not the model's.
     """

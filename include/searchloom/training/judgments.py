@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 Rows = list[dict[str, Any]]
 """Rows of ``schemas.JUDGMENTS``."""
 
-FEWEST_DEV = 30  # judged queries; with fewer, known-item queries make it ``DEV_KNOWN``
+FEWEST_DEV = 50  # judged queries; with fewer, known-item queries make it ``DEV_KNOWN``
 DEV_KNOWN = 100
 MOST_ANSWERS = 20  # pairs of one query
 _DEV_DOCUMENTS = 1500  # of the judged dev queries: their passages fit into the pool

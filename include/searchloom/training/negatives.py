@@ -96,17 +96,18 @@ class Miner:
                 if turn < len(found):
                     yield name, found[turn]
         drawn = lot.integers(0, len(self.passages.all), _DRAWS)
-        for candidate in self._guarded(drawn, place, query, excluded):
+        for candidate in self._guarded(drawn, place, query, excluded, ceiling=2.0):
             yield "random", candidate
 
-    def _guarded(self, places: NDArray[np.int64], place: int, query: Vectors, excluded: set[str]) -> list[int]:
+    def _guarded(
+        self, places: NDArray[np.int64], place: int, query: Vectors, excluded: set[str], *, ceiling: float | None = None
+    ) -> list[int]:
         """Return the candidates that are hardly an answer, in their order; without vectors nothing can be said."""
         found, positive = self.candidates.vectors[places], self.candidates.vectors[place]
         if not positive.any():
             return []
-        fits = (
-            (found @ query < CEILING * float(positive @ query)) & (found @ positive < NEAR_POSITIVE) & found.any(axis=1)
-        )
+        most = CEILING * float(positive @ query) if ceiling is None else ceiling
+        fits = (found @ query < most) & (found @ positive < NEAR_POSITIVE) & found.any(axis=1)
         tenant = self.passages.all[place].tenant
         return [
             candidate

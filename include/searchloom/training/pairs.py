@@ -134,7 +134,8 @@ def _of_sentence(passages: Passages, place: int) -> Pair | None:
         if number == _SENTENCES_LOOKED_AT:
             break
         query = _shortened(" ".join(sentence.split()))
-        if _width(query) in SENTENCE_WIDTH and _is_prose(query):
+        cut = number == 0 and passage.ordinal > 0  # a later passage may begin in the middle of one
+        if not cut and _width(query) in SENTENCE_WIDTH and _is_prose(query):
             rest = f"{passage.text[:start]} {passage.text[end.end() :]}".strip()
             if plain(query) in plain(rest):
                 return None

@@ -23,6 +23,8 @@ _BUFFER_BYTES = 1024 * 1024
 SECRET_VARIABLE = "LOCALCLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the variable's name
 # DashScope's; without it the key is computed from the secret.
 API_KEY_VARIABLE = "LOCALCLOUD_API_KEY"
+# The engine that DescribeInstance of Elasticsearch describes: http://user:password@host:port.
+ELASTICSEARCH_VARIABLE = "LOCALCLOUD_ELASTICSEARCH_URL"
 
 
 def main() -> int:
@@ -40,7 +42,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         keyring = Keyring(arguments.access_key_id, secret, os.environ.get(API_KEY_VARIABLE, ""))
-        app = create_app(arguments.state, keyring, arguments.region)
+        engine = os.environ.get(ELASTICSEARCH_VARIABLE, "")
+        app = create_app(arguments.state, keyring, arguments.region, elasticsearch_url=engine)
     except RuntimeError as error:
         sys.stderr.write(f"localcloud: {error}\n")
         return 1

@@ -10,15 +10,21 @@ from pathlib import Path
 from localcloud.acs.service import AcsService, is_acs
 from localcloud.airec.service import AirecService
 from localcloud.aiworkspace.service import AiWorkspaceService
+from localcloud.bailian.service import BailianService
 from localcloud.credentials import Keyring
+from localcloud.dashscope.embeddings import Embeddings
+from localcloud.dashscope.reranking import Reranking
 from localcloud.dashscope.service import DashScopeService, is_dashscope
+from localcloud.elasticsearch.service import ElasticsearchService
 from localcloud.faults import Faults, Receive, Scope, Send, send_json
 from localcloud.finetuning.service import FineTuningService
 from localcloud.mounts import Mounts
 from localcloud.oss.service import OssService
 from localcloud.pai_dlc.service import DlcService
+from localcloud.pai_dsw.service import DswService
 from localcloud.pai_eas.gateway import PREFIX as PREDICT
 from localcloud.pai_eas.service import EasService
+from localcloud.searchplat.service import SearchPlatformService
 from localcloud.sts.service import StsService
 
 
@@ -26,16 +32,18 @@ from localcloud.sts.service import StsService
 class LocalCloudApp:
     """Paths that begin with an underscore are the local cloud's own (no bucket can be called so).
 
-    Requests with an ACS3 signature are for the ACS3 services, predictions go to EAS, the paths of DashScope to it; the
+    Requests with an ACS signature are for the ACS services, predictions go to EAS, the paths of DashScope to it; the
     rest is OSS.
     """
 
     oss: OssService
     acs: AcsService
     dlc: DlcService
+    dsw: DswService
     eas: EasService
     dashscope: DashScopeService
     fine_tuning: FineTuningService
+    bailian: BailianService
     faults: Faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,12 +73,16 @@ class LocalCloudApp:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self.dlc.supervisor.start()
+                self.dsw.keeper.start()
                 self.eas.manager.start()
                 self.fine_tuning.start()
+                self.bailian.start()
             else:
                 await self.eas.gateway.close()
                 await asyncio.to_thread(self.eas.manager.close)
+                await asyncio.to_thread(self.dsw.keeper.close)
                 await asyncio.to_thread(self.dlc.supervisor.close)
+                self.bailian.close()
                 await asyncio.to_thread(self.fine_tuning.close)
                 await asyncio.to_thread(self.dashscope.close)
             await send({"type": f"{message['type']}.complete"})
@@ -78,17 +90,37 @@ class LocalCloudApp:
                 return
 
 
-def create_app(state: Path, keyring: Keyring, region: str) -> LocalCloudApp:
-    """Open the state folder and put the services together."""
+def create_app(state: Path, keyring: Keyring, region: str, *, elasticsearch_url: str = "") -> LocalCloudApp:
+    """Open the state folder and put the services together; ``elasticsearch_url`` is the engine to be described."""
     faults = Faults()
     oss = OssService(state / "oss", keyring, region, faults)
     mounts = Mounts(oss.store)
     dlc = DlcService(state / "pai_dlc", mounts)
+    dsw = DswService(state / "pai_dsw", mounts)
     eas = EasService(state / "pai_eas", mounts, faults, region)
-    registry = AiWorkspaceService(state / "aiworkspace")
-    airec = AirecService(state / "airec", region)
-    products = [service.product() for service in (StsService(keyring), dlc, eas, registry, airec)]
-    acs = AcsService(state / "acs", keyring, faults, products)
     dashscope = DashScopeService(state / "dashscope", keyring, faults, region)
     fine_tuning = FineTuningService(state / "fine_tuning", dashscope)
-    return LocalCloudApp(oss, acs, dlc, eas, dashscope, fine_tuning, faults)
+    bailian = BailianService(state / "bailian", oss.store, keyring, dashscope.apps, dashscope.worker)
+    services = (
+        StsService(keyring),
+        dlc,
+        dsw,
+        eas,
+        AiWorkspaceService(state / "aiworkspace"),
+        AirecService(state / "airec", region),
+        bailian,
+        ElasticsearchService(elasticsearch_url, region),
+        SearchPlatformService(Embeddings(dashscope.worker).native, Reranking(dashscope.worker).native),
+    )
+    acs = AcsService(state / "acs", keyring, faults, [service.product() for service in services])
+    return LocalCloudApp(
+        oss=oss,
+        acs=acs,
+        dlc=dlc,
+        dsw=dsw,
+        eas=eas,
+        dashscope=dashscope,
+        fine_tuning=fine_tuning,
+        bailian=bailian,
+        faults=faults,
+    )

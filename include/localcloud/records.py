@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,15 @@ class Records:
                 "UPDATE documents SET content = ?, modified_ms = ? WHERE kind = ? AND parent = ? AND id = ?",
                 (json.dumps(content), now_ms(), self._kind, parent, record_id),
             )
+
+    def change_if(self, parent: str, record_id: str, held: Mapping[str, Any], changes: dict[str, Any]) -> bool:
+        """Replace the named fields if those of ``held`` are still so; returns whether they were."""
+        with self._database.transaction():
+            content = self.get(parent, record_id).content
+            if any(content.get(name) != value for name, value in held.items()):
+                return False
+            self.change(parent, record_id, changes)
+            return True
 
     def delete(self, parent: str, record_id: str) -> None:
         """Forget a document; raises ``{kind}NotFound``."""

@@ -11,7 +11,9 @@ from alibabacloud_eas20210701.client import Client as EasClient
 from alibabacloud_pai_dlc20201203 import models as dlc
 from alibabacloud_pai_dlc20201203.client import Client as DlcClient
 from alibabacloud_sts20150401.client import Client as StsClient
-from alibabacloud_tea_openapi.models import Config
+from alibabacloud_tea_openapi.client import Client as OpenApiClient
+from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
+from darabonba.runtime import RuntimeOptions
 
 from tests.servers import LocalCloud
 
@@ -20,7 +22,7 @@ FINAL = {"Succeeded", "Failed", "Stopped"}
 
 
 def config(
-    cloud: LocalCloud, *, key_id: str | None = None, secret: str | None = None, token: str | None = None
+    cloud: LocalCloud, *, key_id: str | None = None, secret: str | None = None, token: str | None = None, **more: Any
 ) -> Config:
     """Where the local cloud is, and whose key signs."""
     return Config(
@@ -30,7 +32,36 @@ def config(
         endpoint=cloud.endpoint.removeprefix("http://"),
         protocol="http",
         region_id=cloud.region,
+        **more,
     )
+
+
+def call(
+    settings: Config,
+    version: str,
+    action: str,
+    method: str,
+    path: str,
+    *,
+    query: dict[str, Any] | None = None,
+    body: Any = None,
+) -> dict[str, Any]:
+    """One call of a service whose own SDK is not among the tests' packages, by the code that all of them share."""
+    params = Params(
+        action=action,
+        version=version,
+        protocol="HTTP",
+        pathname=path,
+        method=method,
+        auth_type="AK",
+        style="ROA",
+        req_body_type="json",
+        body_type="json",
+    )
+    named = {name: str(value) for name, value in query.items()} if query else None
+    request = OpenApiRequest(query=named, body=body)
+    # A model that is asked for the first time is loaded first.
+    return OpenApiClient(settings).call_api(params, request, RuntimeOptions(read_timeout=120_000))["body"]
 
 
 def dlc_client(cloud: LocalCloud) -> DlcClient:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import unquote
 
 from localcloud.acs.errors import AcsError
@@ -46,14 +46,15 @@ class Operation:
 class Product:
     """A service: its name in ``/_faults``, the version of its interface, and its operations by action.
 
-    ``lower_case``: the fields that are the same in all services begin with a small letter here (``requestId``).
+    ``style``: how the fields that are the same in all services are written (``RequestId``, ``requestId``,
+    ``request_id``).
     ``takes_api_keys``: an API key may stand in for a signature.
     """
 
     name: str
     version: str
     operations: Mapping[str, Operation]
-    lower_case: bool = False
+    style: Literal["pascal", "camel", "snake"] = "pascal"
     takes_api_keys: bool = False
 
 
@@ -100,14 +101,14 @@ class AcsService:
         if fault is not None:
             send = fault.spoil(scope, send)
         content = {"RequestId": request_id, **content}
-        if self._is_lower_case(scope):
-            content = {f"{name[0].lower()}{name[1:]}": value for name, value in content.items()}
+        style = self._style(scope)
+        content = {_styled(name, style): value for name, value in content.items()}
         await send_answer(send, status, content, {"x-acs-request-id": request_id, **headers})
 
-    def _is_lower_case(self, scope: Scope) -> bool:
+    def _style(self, scope: Scope) -> str:
         # Of the headers and not of the request: what cannot be read is answered too.
         version = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-acs-version"), "")
-        return version in self._products and self._products[version].lower_case
+        return self._products[version].style if version in self._products else "pascal"
 
     async def _run(self, handler: Callable[[AcsRequest], Any], request: AcsRequest) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, handler, request)
@@ -134,6 +135,12 @@ class AcsService:
             )
         request.path_parameters = {name: unquote(value) for name, value in match.groupdict().items()}
         return product, operation
+
+
+def _styled(name: str, style: str) -> str:
+    if style == "snake":
+        return re.sub(r"(?<=[a-z])[A-Z]", lambda letter: f"_{letter[0]}", name).lower()
+    return f"{name[0].lower()}{name[1:]}" if style == "camel" else name
 
 
 def _refuse(fault: Fault) -> None:

@@ -73,7 +73,7 @@ class Verifier:
         self._use_nonce(claim.access_key_id, claim.nonce, claim.moment)
 
     def _check_bearer(self, request: AcsRequest) -> None:
-        key = request.headers["authorization"].removeprefix(_BEARER).strip()
+        key = _bearer_of(request)
         if not hmac.compare_digest(key.encode(), self._keyring.api_key.encode()):
             raise AcsError(401, "InvalidApiKey", "The API key is not valid.")
 
@@ -115,7 +115,15 @@ def _authorization_of(request: AcsRequest) -> _Authorization:
 
 def is_bearer(request: AcsRequest) -> bool:
     """Whether an API key stands in for a signature."""
-    return request.headers.get("authorization", "").startswith(_BEARER)
+    return bool(_bearer_of(request))
+
+
+def _bearer_of(request: AcsRequest) -> str:
+    authorization = request.headers.get("authorization", "")
+    if authorization.startswith(_BEARER):
+        return authorization.removeprefix(_BEARER).strip()
+    # What the vendor's SDKs send of a bearer token by themselves.
+    return "" if authorization else request.headers.get("x-acs-bearer-token", "")
 
 
 def _mismatch(text: str) -> AcsError:

@@ -87,7 +87,7 @@ class AirecService:
         }
         for collection in (self._scenes, self._models, self._systems, self._algorithms):
             operations |= collection.operations()
-        return Product("airec", "2020-11-26", operations, lower_case=True)
+        return Product("airec", "2020-11-26", operations, style="camel")
 
     def create_instance(self, request: AcsRequest) -> dict[str, Any]:
         """Make an instance; the body, which the vendor's typed method does not send, may name it."""

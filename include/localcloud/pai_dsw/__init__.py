@@ -1,0 +1,1 @@
+"""PAI-DSW: instances with OSS data mounted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import secrets
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +17,8 @@ from airflow.triggers.base import BaseTrigger
 class Store(dict[str, Any]):
     """Airflow's task state store: ``get`` and ``set`` by key."""
 
-    set = dict.__setitem__
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))
 
 
 class Instance:

@@ -1,9 +1,10 @@
 """
 From chunks and vectors into both engines.
 
-Writes what was committed since the last load into the live index generation of OpenSearch and of Elasticsearch, takes
-out what is gone, and verifies counts and a sample of ids and versions. Documents whose vectors are missing are left for
-later. Writes carry the commit's number as external version: repeating a load changes nothing.
+Writes what was committed since the last load into the live index generation of OpenSearch and of Elasticsearch, with
+the vectors of the live release's model, takes out what is gone, and verifies counts and a sample of ids and versions.
+Documents whose vectors are missing are left for later. Writes carry the commit's number as external version: repeating
+a load changes nothing.
 
 * Runs when `embed_corpus` announces vectors; its partition key is `{corpus}|{day}`. It always loads everything
   outstanding of the corpus: the day is only a name.
@@ -59,8 +60,7 @@ def load_search() -> None:
         key = dag_run.partition_key or keys.composite(params["corpus"], None)
         corpus, _ = keys.split(key)
         oss = OssHook().get_conn()
-        card = live.model(oss, corpus, settings.load())
-        indices = live.indices(oss, corpus)
+        card, indices = live.target(oss, corpus, settings.load())
         for engine, index in indices.items():
             with closing(loader_of(engine)) as loader:
                 if live.ensure_index(loader, index, corpus=corpus, card=card):

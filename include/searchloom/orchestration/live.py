@@ -36,6 +36,14 @@ def indices(oss: Oss, corpus: str) -> dict[EngineName, str]:
     return dict(release.generation) if release else dict.fromkeys(ENGINES, index_name(corpus, 1))
 
 
+def target(oss: Oss, corpus: str, settings: Settings) -> tuple[ModelCard, dict[EngineName, str]]:
+    """Return ``model`` and ``indices`` of one and the same release, whatever is promoted meanwhile."""
+    release = registry.current(oss, corpus)
+    if release is None:
+        return models.publish_base(oss, settings), dict.fromkeys(ENGINES, index_name(corpus, 1))
+    return models.read_card(oss, release.embedding.version), dict(release.generation)
+
+
 def ensure_index(loader: Loader, index: str, *, corpus: str, card: ModelCard) -> bool:
     """Create the index in the engine where it is not there; whether it was created.
 
@@ -48,13 +56,17 @@ def ensure_index(loader: Loader, index: str, *, corpus: str, card: ModelCard) ->
 
 
 def ensure_release(oss: Oss, loader_of: LoaderOf, corpus: str, version: str) -> int:
-    """Return the number of the release that serves; before the first one, publish it from the first generation."""
+    """Return the number of the release that serves; before the first one, publish it from the first generation.
+
+    Aliases that a killed promotion left elsewhere are pointed at the live release again.
+    """
     release = registry.current(oss, corpus)
-    if release:
-        return release.number
-    card = models.read_card(oss, version)
     with ExitStack() as stack:
         loaders = {name: stack.enter_context(closing(loader_of(name))) for name in ENGINES}
+        if release:
+            registry.heal(oss, loaders, corpus=corpus)
+            return release.number
+        card = models.read_card(oss, version)
         release = registry.publish(
             oss,
             loaders,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import aclosing, suppress
+from pathlib import Path
 from typing import Any
 
 from localcloud.dashscope.errors import DashScopeError
@@ -13,6 +14,7 @@ from localcloud.dashscope.speaking import LanguageModel
 from localcloud.faults import Receive, Send
 
 _log = logging.getLogger(__name__)
+_PIECE_BYTES = 1024 * 1024
 
 
 async def deliver(
@@ -78,6 +80,27 @@ async def _stream(speech: Speech, model: LanguageModel, send: Send, request_id: 
 async def _remember(speech: Speech, text: str) -> None:
     if speech.remember is not None:
         await asyncio.to_thread(speech.remember, text)
+
+
+async def send_event(send: Send, event: bytes, request_id: str) -> None:
+    """Answer with a stream of one event."""
+    await send_stream_start(send, request_id)
+    await send({"type": "http.response.body", "body": event, "more_body": False})
+
+
+async def send_file(send: Send, path: Path, request_id: str) -> None:
+    """Answer with the bytes of a file."""
+    size = (await asyncio.to_thread(path.stat)).st_size
+    headers = [
+        (b"content-type", b"application/octet-stream"),
+        (b"content-length", str(size).encode()),
+        (b"x-request-id", request_id.encode()),
+    ]
+    with await asyncio.to_thread(path.open, "rb") as file:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while piece := await asyncio.to_thread(file.read, _PIECE_BYTES):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def send_stream_start(send: Send, request_id: str) -> None:

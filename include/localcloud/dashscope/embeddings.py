@@ -76,7 +76,7 @@ class Embeddings:
         answer = self._worker.ask({"texts": texts, "max_tokens": limits.tokens})
         if not answer["vectors"]:
             raise invalid_parameter(f"Range of input length should be [1, {limits.tokens}].")
-        return [_fitted(vector, length) for vector in answer["vectors"]], sum(answer["tokens"])
+        return [fitted(vector, length) for vector in answer["vectors"]], sum(answer["tokens"])
 
 
 def _texts_of(given: object, limits: Limits) -> list[str]:
@@ -90,7 +90,8 @@ def _texts_of(given: object, limits: Limits) -> list[str]:
     return texts
 
 
-def _fitted(vector: Sequence[float], length: int) -> list[float]:
+def fitted(vector: Sequence[float], length: int) -> list[float]:
+    """A vector of another length with the same cosines, or nearly: zeros behind it, or its beginning of unit length."""
     if length >= len(vector):
         return [*vector, *([0.0] * (length - len(vector)))]
     part = vector[:length]

@@ -28,6 +28,11 @@ class DashScopeError(Exception):
         self.message = message
         self.meant_status = meant_status or status
 
+    @property
+    def hidden(self) -> bool:
+        """Whether the HTTP status says nothing of it."""
+        return self.status != self.meant_status
+
     def body(self, request_id: str, *, compatible: bool) -> dict[str, Any]:
         """The answer's JSON."""
         if not compatible:

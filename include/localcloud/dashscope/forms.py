@@ -40,16 +40,22 @@ class NativeForm:
     def events(self, text: str, piece: Piece, request_id: str) -> Iterable[bytes]:
         """As ``Form``."""
         said = self.body(piece.text if self.incremental else text, piece)
-        yield self._event("result", 200, {**said, "request_id": request_id})
+        self._number += 1
+        yield _event(self._number, "result", 200, {**said, "request_id": request_id})
 
     def failure(self, error: DashScopeError, request_id: str) -> bytes:
         """As ``Form``."""
-        return self._event("error", error.meant_status, error.body(request_id, compatible=False))
+        return error_event(error, request_id, self._number + 1)
 
-    def _event(self, kind: str, status: int, data: Mapping[str, Any]) -> bytes:
-        self._number += 1
-        said = json.dumps(data, ensure_ascii=False)
-        return f"id:{self._number}\nevent:{kind}\n:HTTP_STATUS/{status}\ndata:{said}\n\n".encode()
+
+def error_event(error: DashScopeError, request_id: str, number: int = 1) -> bytes:
+    """An error in DashScope's own form, the ``number``-th event of a stream."""
+    return _event(number, "error", error.meant_status, error.body(request_id, compatible=False))
+
+
+def _event(number: int, kind: str, status: int, data: Mapping[str, Any]) -> bytes:
+    said = json.dumps(data, ensure_ascii=False)
+    return f"id:{number}\nevent:{kind}\n:HTTP_STATUS/{status}\ndata:{said}\n\n".encode()
 
 
 def message_body(text: str, piece: Piece) -> dict[str, Any]:

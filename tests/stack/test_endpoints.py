@@ -6,10 +6,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from searchloom import settings as settings_module
 from searchloom.errors import UsageError
-from searchloom.stack import endpoints, ports
+from searchloom.stack import endpoints, ports, services
 
 
 @pytest.fixture
@@ -44,8 +45,31 @@ def test_pai_is_the_local_cloud_unless_it_is_somebody_elses(monkeypatch: pytest.
     assert written.acs.endpoint == written.oss.endpoint
     assert written.acs.access_key_id == written.oss.access_key_id
     assert written.pai.workspace_id
+    assert written.airec.instance_id == "airec-cn-local"
     monkeypatch.setenv("SEARCHLOOM_ACS__ENDPOINT", "https://pai.example.com")
     assert settle().acs.access_key_id == ""
+
+
+@pytest.mark.usefixtures("state")
+def test_bailian_is_the_local_cloud_unless_it_is_somebody_elses(monkeypatch: pytest.MonkeyPatch):
+    written = settle()
+    key = written.bailian.api_key.get_secret_value()
+    assert written.bailian.url == written.oss.endpoint
+    assert services.localcloud(written).launch().environment["LOCALCLOUD_API_KEY"] == key != ""
+    monkeypatch.setenv("SEARCHLOOM_BAILIAN__URL", "https://dashscope.aliyuncs.com")
+    assert settle().bailian.api_key.get_secret_value() == ""
+
+
+def test_the_cloud_profile_names_the_cloud_and_no_secret(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SEARCHLOOM_PROFILE", "cloud")
+    settings_module.load.cache_clear()
+    settings = settings_module.load()
+    settings_module.load.cache_clear()
+    assert (settings.acs.endpoint, settings.bailian.url) == ("", "https://dashscope.aliyuncs.com")
+    assert not settings.query.demo_token
+    for group in (settings.oss, settings.acs, settings.bailian, settings.embedding, settings.opensearch):
+        secrets = [value for _, value in group if isinstance(value, SecretStr)]
+        assert not any(secret.get_secret_value() for secret in secrets)
 
 
 @pytest.mark.usefixtures("state")

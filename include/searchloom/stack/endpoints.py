@@ -26,6 +26,7 @@ from searchloom.stack.part import port_of
 
 ENDPOINTS = "endpoints.yaml"
 LOCAL_WORKSPACE = "local"
+LOCAL_AIREC = "airec-cn-local"
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 OWNERS = {
     "localcloud": "oss.endpoint",
@@ -51,6 +52,7 @@ class Memory(BaseModel):
     access_key_id: str = Field(default_factory=lambda: f"LTAI{secrets.token_hex(8)}")
     access_key_secret: str = Field(default_factory=_token)
     embedding_token: str = Field(default_factory=_token)
+    api_key: str = Field(default_factory=lambda: f"sk-{secrets.token_hex(16)}")
     airflow_password: str = Field(default_factory=lambda: secrets.token_urlsafe(12))
     airflow_secret_key: str = Field(default_factory=_token)
     airflow_jwt_secret: str = Field(default_factory=_token)
@@ -152,10 +154,24 @@ def _endpoints(chosen: dict[str, int], memory: Memory, asked: Settings) -> dict[
     for part, port in chosen.items():
         group, _, key = OWNERS[part].partition(".")
         tree[group] = {key: f"http://{ports.LOOPBACK}:{port}", **secrets_of.get(group, {})}
-    if "localcloud" in chosen and urlsplit(asked.acs.endpoint).hostname in LOCAL_HOSTS:
-        # One process serves OSS and the services with ACS3 signatures, for the same key.
-        tree["acs"] = {"endpoint": tree["oss"]["endpoint"], **keys}
+    if "localcloud" in chosen:
+        tree |= _local_cloud(tree["oss"]["endpoint"], keys, memory, asked)
+    return tree
+
+
+def _local_cloud(endpoint: str, keys: dict[str, str], memory: Memory, asked: Settings) -> dict[str, dict[str, str]]:
+    """Return where PAI, AIRec and Bailian answer: the process that serves OSS serves them too, for the same key.
+
+    Those that the user has elsewhere are left out.
+    """
+    tree: dict[str, dict[str, str]] = {}
+    if urlsplit(asked.acs.endpoint).hostname in LOCAL_HOSTS:
+        tree["acs"] = {"endpoint": endpoint, **keys}
         tree["pai"] = {"workspace_id": asked.pai.workspace_id or LOCAL_WORKSPACE}
+        tree["airec"] = {"instance_id": asked.airec.instance_id or LOCAL_AIREC}
+    if urlsplit(asked.bailian.url).hostname in LOCAL_HOSTS:
+        workspace = asked.bailian.workspace_id or LOCAL_WORKSPACE
+        tree["bailian"] = {"url": endpoint, "api_key": memory.api_key, "workspace_id": workspace}
     return tree
 
 

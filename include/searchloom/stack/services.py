@@ -47,8 +47,13 @@ def localcloud(settings: Settings) -> Part:
             sys.executable, "-m", "localcloud", "--port", str(port_of(url)), "--state", str(folder),
             "--access-key-id", settings.oss.access_key_id,
         ]  # fmt: skip
-        # The secret travels in the environment: a command line can be read by everyone.
-        return Launch(tuple(command), environment(settings) | {"LOCALCLOUD_ACCESS_KEY_SECRET": secret}, HOME)
+        # Secrets travel in the environment: a command line can be read by everyone.
+        own = {
+            "LOCALCLOUD_ACCESS_KEY_SECRET": secret,
+            "LOCALCLOUD_API_KEY": settings.bailian.api_key.get_secret_value(),
+            "LOCALCLOUD_ELASTICSEARCH_URL": settings.elasticsearch.url,
+        }
+        return Launch(tuple(command), environment(settings) | own, HOME)
 
     def make_bucket() -> None:
         Oss(settings.oss).ensure_bucket()

@@ -83,18 +83,9 @@ def embed_corpus() -> None:
     )
     def embed(plan: dict[str, Any], group: int) -> dict[str, Any]:
         """Embed one group of texts."""
-        from alibaba_ai.hooks.oss import OssHook
-        from searchloom.embedding import model, shards
-        from searchloom.embedding.encoder import Encoder
+        from searchloom_dags.steps import embed_group
 
-        oss = OssHook().get_conn()
-        configuration = settings.load()
-        folder = model.fetch(oss, plan["version"], configuration.cache)
-        encoder = Encoder(folder, configuration.embedding.threads)
-        counts = shards.embed_group(oss, plan=plan["plan"], group=group, encoder=encoder)
-        get_current_context()["outcome"] = f"group {group + 1}: " + ", ".join(
-            f"{n} {what}" for what, n in counts.items()
-        )
+        counts, get_current_context()["outcome"] = embed_group(plan, group)
         return counts
 
     @task(trigger_rule="none_failed", outlets=[VECTORS])

@@ -27,7 +27,7 @@ from airflow.sdk import Param, PartitionedAssetTimetable, dag, get_current_conte
 from searchloom.orchestration import keys
 from searchloom.settings import CORPUS_PATTERN, ENGINES, EngineName
 from searchloom_dags.assets import SEARCH_INDEX, VECTORS
-from searchloom_dags.oncall import default_args, log_group
+from searchloom_dags.oncall import default_args
 
 log = logging.getLogger(__name__)
 
@@ -74,21 +74,16 @@ def load_search() -> None:
     def load(prepared: dict[str, Any], engine: EngineName) -> dict[str, Any]:
         """Load what one engine lacks, then verify counts and a sample of ids and versions."""
         from alibaba_ai.hooks.oss import OssHook
-        from search_engines.hooks.loader import loader_of
-        from searchloom.engines.load import load as bring_up_to_date
-        from searchloom.engines.verify import verify
+        from searchloom_dags.steps import load_engine
 
-        oss = OssHook().get_conn()
-        corpus, index = prepared["corpus"], prepared["indices"][engine]
-        with closing(loader_of(engine)) as loader:
-            with log_group(f"Load {index} of {engine}"):
-                counts = bring_up_to_date(
-                    oss, loader, corpus=corpus, index=index, embedding_version=prepared["version"]
-                )
-            with log_group(f"Verify {index} of {engine}"):
-                verified = verify(oss, loader, corpus=corpus, index=index)
-        get_current_context()["outcome"] = f"{engine}: {counts['written']} written, {counts['deleted']} deleted"
-        return {"engine": engine, **counts, "verified": verified}
+        counts, get_current_context()["outcome"] = load_engine(
+            OssHook().get_conn(),
+            engine,
+            corpus=prepared["corpus"],
+            index=prepared["indices"][engine],
+            version=prepared["version"],
+        )
+        return counts
 
     @task(outlets=[SEARCH_INDEX])
     def publish(prepared: dict[str, Any], loaded: Sequence[dict[str, Any]], *, outlet_events: Any) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Pai(BaseModel):
     """Where training jobs, models and services live in PAI."""
 
     workspace_id: str = ""
+    training_image: str = Field(default="searchloom", description="of training jobs: an image with this package")
+    training_machine: str = Field(default="ecs.c7.2xlarge", description="type of a training job's machine")
     service_image: str = Field(default="searchloom", description="of model services: an image with this package")
     service_cpu: int = Field(default=2, ge=1, description="cores of a model service")
     service_memory_mb: int = Field(default=4000, ge=1000)

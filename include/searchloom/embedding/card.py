@@ -43,3 +43,8 @@ def model_prefix(version: str, kind: Kind = "embedding") -> str:
 def card_key(version: str, kind: Kind = "embedding") -> str:
     """Key of the card of a version; a version without one does not exist."""
     return f"{model_prefix(version, kind)}card.json"
+
+
+def registered_name(kind: Kind, corpus: str) -> str:
+    """Name under which PAI AIWorkSpace lists the versions that were trained for a corpus."""
+    return f"searchloom-{kind}-{corpus}"

@@ -189,7 +189,7 @@ async def test_both_clients_ask_for_recommendations_as_the_vendors_sdk_does(acs:
         scene_id="rag_context",
         return_count=5,
         items="d1:article,d2:article",
-        filter="eyJqb2luIjogImFuZCIsICJmaWx0ZXJzIjogW3siY29uZCI6ICJjb250YWluIiwgImZpZWxkIjogInRhZ3MiLCAidmFsdWUiOiAiYSJ9XX0=",
+        filter="eyJqb2luIjogImFuZCIsICJmaWx0ZXJzIjogW3siY29uZCI6ICJjb250YWluIiwgImZpZWxkIjogInRhZ3MiLCAidmFsdWUiOiAiYSJ9XX0.",
         imei="",
         rank_open=True,
     )

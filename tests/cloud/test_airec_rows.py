@@ -7,7 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from searchloom.cloud.airec_rows import MAX_BODY_BYTES, MAX_ROW_BYTES, MAX_ROWS, Row, batches, encoded, flaw
+from localcloud.airec.filters import condition_of
+from searchloom.cloud.airec_rows import (
+    MAX_BODY_BYTES,
+    MAX_ROW_BYTES,
+    MAX_ROWS,
+    Row,
+    batches,
+    encoded,
+    flaw,
+    recommend_query,
+)
 
 ITEM = {"item_id": "d1", "item_type": "article"}
 CLICK = {"user_id": "u1", **ITEM, "bhv_type": "click", "bhv_time": "1714521600", "trace_id": "ali", "trace_info": "x"}
@@ -56,3 +66,13 @@ def test_batches_keep_order_and_limits(sizes: list[int], times: int) -> None:
         assert len(body) <= MAX_BODY_BYTES
     for batch, following in pairwise(cut):
         assert len(batch) == MAX_ROWS or sum(len(encoded(r)) + 1 for r in [*batch, following[0]]) + 2 > MAX_BODY_BYTES
+
+
+@given(st.text(min_size=1, max_size=60))
+def test_a_filter_travels_in_an_alphabet_that_needs_no_quoting(value: str) -> None:
+    filters = {"cond": "equal", "field": "title", "value": value}
+    sent = recommend_query(user_id="u", scene_id="s", count=1, filters=filters)["filter"]
+    assert set(sent) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
+    accepts = condition_of(sent)
+    assert accepts({"title": value})
+    assert not accepts({"title": f"{value}x"})

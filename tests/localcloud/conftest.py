@@ -48,12 +48,18 @@ def bucket(cloud: LocalCloud) -> oss2.Bucket:
     return fresh
 
 
-@pytest.fixture
-def v2_client(cloud: LocalCloud) -> oss_v2.Client:
+def client_of(cloud: LocalCloud, **options: object) -> oss_v2.Client:
     """The client that the Airflow provider of Alibaba Cloud uses."""
     config = oss_v2.config.load_default()
     config.credentials_provider = oss_v2.credentials.StaticCredentialsProvider(
         cloud.access_key_id, cloud.access_key_secret
     )
     config.region, config.endpoint = cloud.region, cloud.endpoint
+    for name, value in options.items():
+        setattr(config, name, value)
     return oss_v2.Client(config)
+
+
+@pytest.fixture
+def v2_client(cloud: LocalCloud) -> oss_v2.Client:
+    return client_of(cloud)

@@ -9,7 +9,7 @@ from typing import Any
 from localcloud.acs.errors import missing_parameter, text_in
 from localcloud.acs.request import AcsRequest
 from localcloud.acs.service import Operation
-from localcloud.records import Record, Records
+from localcloud.records import Record, Records, new_id
 from localcloud.timestamps import iso_time
 
 INSTANCE = "/v2/openapi/instances/{instance}"
@@ -87,12 +87,16 @@ class Collection:
         }
 
     def create(self, request: AcsRequest) -> dict[str, Any]:
-        """Make one; with ``dryRun`` it is checked and not kept."""
+        """Make one; with ``dryRun`` it is checked and not kept.
+
+        The vendor's typed methods send no body: what they make has an id and nothing else.
+        """
         instance = self._instance_of(request)
         content = described(request)
         name = text_in(content, self._names.id_field)
+        if not name and not request.body:
+            name = new_id(self._names.path.removesuffix("s"))
         if not name:
-            # The vendor's typed methods send no body, so that nothing is named.
             raise missing_parameter(self._names.id_field)
         if request.query.get("dryRun", "").lower() == "true":
             return answer({self._names.id_field: name})

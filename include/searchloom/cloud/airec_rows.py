@@ -115,7 +115,8 @@ def recommend_query(
 ) -> dict[str, str]:
     """The query of a Recommend call; raises ``UsageError`` for a count outside 0-50.
 
-    ``items`` (id, type) are ranked instead of AIRec's own candidates; ``filters`` is AIRec's filter expression.
+    ``items`` (id, type) are base items: the recommendations are related to them, as on an item's own page.
+    ``filters`` is AIRec's filter expression; it travels as Base64 with ``-_.`` in the place of ``+/=``.
     """
     if not 0 <= count <= MAX_RETURNED:
         raise UsageError(f"{count} recommendations are not possible in one call; ask for 0 to {MAX_RETURNED}")
@@ -123,7 +124,7 @@ def recommend_query(
     if items:
         query["items"] = ",".join(f"{item_id}:{kind}" for item_id, kind in items)
     if filters is not None:
-        query["filter"] = base64.b64encode(json.dumps(filters).encode()).decode()
+        query["filter"] = base64.b64encode(json.dumps(filters).encode(), altchars=b"-_").decode().replace("=", ".")
     if device_id is not None:
         query["imei"] = device_id
     if rank is not None:

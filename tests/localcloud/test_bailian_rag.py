@@ -154,7 +154,7 @@ def test_files_and_indexes_are_listed_a_page_at_a_time(rag: BailianRag, vendor: 
     second = vendor.list_file(WORKSPACE, request).body.data
     assert sorted(each.file_id for page in (first, second) for each in page.file_list) == sorted(ids)
     assert (first.has_next, second.has_next, first.total_count) == (True, False, 3)
-    assert vendor.delete_file(ids[0], WORKSPACE).body.data.file_id == ids[0]
+    assert vendor.delete_file(ids[0], WORKSPACE, models.DeleteFileRequest()).body.data.file_id == ids[0]
     with pytest.raises(ServiceNotFound):
         rag.describe_file(file_id=ids[0])
     name = secrets.token_hex(4)
@@ -170,6 +170,7 @@ def test_a_job_can_be_ordered_to_fail(cloud: LocalCloud, rag: BailianRag, file_i
     assert _filled(rag, _index(rag, file_ids[:1])).status == "FAILED"
 
 
+@pytest.mark.slow
 def test_an_index_is_filled_once_whenever_the_local_cloud_is_killed(tmp_path: Path) -> None:
     text = "\n\n".join(f"Chapter {number} is about the flow of air in duct {number}." for number in range(60))
     state, secret = tmp_path / "state", "s" * 30

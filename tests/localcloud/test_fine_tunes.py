@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import dashscope
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +20,10 @@ from localcloud.finetuning.chat_data import DataError, read_conversations
 from localcloud.finetuning.hyper_parameters import HyperParameters, hyper_parameters_of, unused
 from searchloom.cloud.bailian import Bailian
 from searchloom.errors import ServiceNotFound, ServiceRefused
+from tests.cloud.golden import CAPTURES, needs_captures
 from tests.localcloud.acs_clients import wait_for
 from tests.localcloud.dashscope_clients import (
+    api_key,
     order_fault,
     our_client,
     point_vendors_package,
@@ -125,6 +128,20 @@ def test_one_trains_and_the_next_waits_and_both_can_be_canceled(ours: Bailian, f
     assert training_processes(first) + training_processes(second) == []
     with pytest.raises(ServiceRefused, match="UnsupportedOperation"):
         ours.cancel_fine_tune(job_id=first)
+
+
+def test_the_vendors_recorded_requests_are_understood(cloud: LocalCloud, ours: Bailian, file_id: str) -> None:
+    needs_captures()
+    for path in sorted([*CAPTURES.glob("dashscope.FineTunes.*.json"), *CAPTURES.glob("dashscope.Deployments.*.json")]):
+        recorded = json.loads(path.read_text())["requests"][0]
+        body = json.loads(json.dumps(recorded["body"]).replace('"f-1"', f'"{file_id}"'))
+        headers = {"Authorization": f"Bearer {api_key(cloud)}"}
+        url = f"{cloud.endpoint}{recorded['path']}"
+        answer = httpx.request(recorded["method"], url, params=recorded["query"], json=body, headers=headers)
+        # The recordings name jobs and deployments that are not here.
+        assert answer.status_code == 200 or answer.json()["code"] == "NotFound", (path.name, answer.text)
+        if path.name == "dashscope.FineTunes.create.json":
+            ours.cancel_fine_tune(job_id=answer.json()["output"]["job_id"])
 
 
 @pytest.mark.slow

@@ -31,8 +31,9 @@ _log = logging.getLogger(__name__)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS deployments (
     number INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, model TEXT NOT NULL, base TEXT NOT NULL,
-    tuned INTEGER NOT NULL, capacity INTEGER NOT NULL, status TEXT NOT NULL, message TEXT NOT NULL DEFAULT '',
-    must_fail INTEGER NOT NULL, created_ms INTEGER NOT NULL, modified_ms INTEGER NOT NULL
+    tuned INTEGER NOT NULL, capacity INTEGER NOT NULL, ready INTEGER NOT NULL DEFAULT 0, status TEXT NOT NULL,
+    message TEXT NOT NULL DEFAULT '', must_fail INTEGER NOT NULL, created_ms INTEGER NOT NULL,
+    modified_ms INTEGER NOT NULL
 );
 """
 _BASE_CAPACITY = 1
@@ -177,12 +178,15 @@ class Deployments:
         except DashScopeError as error:
             if not self._closing.is_set():
                 self._catalogue.unregister(name)
-                self._enter(name, "FAILED", error.message)
+                with self._database.transaction() as connection:
+                    connection.execute("UPDATE deployments SET ready = 0 WHERE name = ?", (name,))
+                    self._enter(name, "FAILED", error.message)
                 _log.warning("Deployment %s failed: %s", name, error.message)
             return
-        with self._database.transaction():
+        with self._database.transaction() as connection:
             if self._find(name) is not None:
                 self._catalogue.register(name, adapter)
+                connection.execute("UPDATE deployments SET ready = capacity WHERE name = ?", (name,))
                 self._enter(name, "RUNNING")
         _log.info("Deployment %s serves %s.", name, row["model"])
 
@@ -236,7 +240,7 @@ def _view(row: sqlite3.Row) -> dict[str, Any]:
         "base_model": row["base"],
         "base_capacity": _BASE_CAPACITY,
         "capacity": row["capacity"],
-        "ready_capacity": row["capacity"] if row["status"] == "RUNNING" else 0,
+        "ready_capacity": row["ready"],
         "workspace_id": WORKSPACE,
         "charge_type": "post_paid",
         "modifier": ACCOUNT_ID,

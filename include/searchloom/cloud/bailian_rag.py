@@ -185,14 +185,26 @@ class BailianRag:
         data = self._data(body, f"job {job_id!r}")
         return IndexJob(job_id, data.status or "", {item.doc_id: item.status for item in data.documents or []})
 
-    @repeatable
     def find_index(self, *, name: str) -> str | None:
         """Return the id of the index of exactly this name, or None."""
-        request = models.ListIndicesRequest(index_name=name, page_number="1", page_size="10")
+        page, seen = 1, 0
+        while True:
+            # The service also lists indexes whose names only hold this one.
+            found, total = self._indexes(name, page)
+            for index in found:
+                if index.name == name:
+                    return str(index.id)
+            seen, page = seen + len(found), page + 1
+            if not found or seen >= total:
+                return None
+
+    @repeatable
+    def _indexes(self, name: str, page: int) -> tuple[Sequence[Any], int]:
+        request = models.ListIndicesRequest(index_name=name, page_number=str(page), page_size="10")
         with self._connection.call(f"index {name!r}"):
             body = self._client.list_indices(self.workspace_id, request).body
-        found = self._data(body, f"index {name!r}").indices or []
-        return next((str(index.id) for index in found if index.name == name), None)
+        data = self._data(body, f"index {name!r}")
+        return data.indices or [], int(data.total_count or 0)
 
     @repeatable
     def retrieve(

@@ -53,8 +53,8 @@ class WaitingSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is Any
         return event["result"]
 
     def _look(self) -> End | None:
-        trigger = self.trigger()
         with terminal_errors_end_the_task():
+            trigger = self.trigger()
             return trigger.end(trigger.look(trigger.connect()))
 
     def _judged(self, end: End) -> str:

@@ -48,4 +48,7 @@ class OssObjectsTrigger(PollingTrigger[Oss, int]):
 
     def end(self, state: int) -> End | None:
         """Return that they are there."""
-        return End("success", f"{self.subject()} is there", self.key) if state >= self.at_least else None
+        if state < self.at_least:
+            return None
+        found = f"{state} {self.subject()} are there" if self.prefix else f"{self.subject()} is there"
+        return End("success", found, self.key)

@@ -19,14 +19,6 @@ BUCKET = "examples"
 INSTANCE = "airec-cn-local"
 
 
-@pytest.fixture(scope="session")
-def metadata_database() -> None:
-    """Create Airflow's tables in the database of the tests' own Airflow."""
-    from airflow.utils.db import initdb  # noqa: PLC0415  not before the environment is set
-
-    initdb()
-
-
 @pytest.fixture(scope="package")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
     with local_cloud(tmp_path_factory.mktemp("cloud")) as running:

@@ -132,7 +132,9 @@ def test_what_can_not_be_pushed_is_refused_without_a_retry(oss: Oss, wrong: dict
         Instance().execute(push(**{"key": "push/good.jsonl"} | wrong))
 
 
-@given(st.lists(st.dictionaries(st.text("abc", min_size=1), st.none() | st.integers() | st.text() | st.booleans())))
+@given(
+    st.lists(st.dictionaries(st.text("abc", min_size=1), st.none() | st.integers() | st.text('aé\n"') | st.booleans()))
+)
 def test_every_field_is_a_string_and_nothing_is_made_up(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]]
 ) -> None:

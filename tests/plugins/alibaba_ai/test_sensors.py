@@ -35,7 +35,11 @@ def test_a_prefix_counts_what_is_below_it(oss: Oss) -> None:
     sensor = OssPrefixSensor(task_id="job", prefix=prefix, at_least="2", poke_interval=0.1)
     trigger = Instance().defer(sensor)
     oss.put(f"{prefix}b", b"")
-    assert outcome(trigger) == {"status": "success", "message": f"objects below {prefix!r} is there", "result": prefix}
+    assert outcome(trigger) == {
+        "status": "success",
+        "message": f"2 objects below {prefix!r} are there",
+        "result": prefix,
+    }
     assert Instance().execute(sensor) == prefix
 
 

@@ -9,13 +9,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
 _INCLUDE = Path(__file__).resolve().parent.parent / "include"
+_CACHE = _INCLUDE.parent / ".cache" / "localcloud-tests"
 _START_S = 60.0
 
 
@@ -50,14 +51,28 @@ def free_port() -> int:
 
 @contextmanager
 def local_cloud(
-    state_dir: Path, *, access_key_id: str = "test-access-key", access_key_secret: str | None = None
+    state_dir: Path,
+    *,
+    access_key_id: str = "test-access-key",
+    access_key_secret: str | None = None,
+    variables: Mapping[str, str] | None = None,
 ) -> Iterator[LocalCloud]:
-    """Serve ``state_dir`` while the block runs; a second start on the same folder finds what the first one kept."""
+    """Serve ``state_dir`` while the block runs; a second start on the same folder finds what the first one kept.
+
+    ``variables`` are added to the environment. Unpacked weights are kept for later runs, and no reranker is taught.
+    """
     port = free_port()
     secret = access_key_secret or secrets.token_hex(16)
     state_dir.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "localcloud", "--port", str(port), "--state", str(state_dir)]
-    environment = {**os.environ, "LOCALCLOUD_ACCESS_KEY_SECRET": secret, "PYTHONPATH": str(_INCLUDE)}
+    environment = {
+        **os.environ,
+        "LOCALCLOUD_ACCESS_KEY_SECRET": secret,
+        "LOCALCLOUD_CACHE": str(_CACHE),
+        "LOCALCLOUD_TEACHING_STEPS": "0",
+        "PYTHONPATH": str(_INCLUDE),
+        **(variables or {}),
+    }
     log_path = state_dir / "server.log"
     with log_path.open("ab") as log:
         process = subprocess.Popen(

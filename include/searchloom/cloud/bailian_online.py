@@ -5,7 +5,7 @@ The caller's deadline bounds the repeats: cancel the call and they end.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -102,10 +102,11 @@ class BailianOnline:
         temperature: float | None = None,
         max_tokens: int | None = None,
         dialect: Dialect = "native",
-    ) -> AsyncIterator[Delta]:
+    ) -> AsyncGenerator[Delta, None]:
         """Yield the answer piece by piece; tried again only while nothing has come.
 
-        Raises ``ServiceUnavailable`` where the stream ends before the answer does.
+        Close the generator (``aclosing``) to leave early. Raises ``ServiceUnavailable`` where the stream ends before
+        the answer does.
         """
         call = self._chat(messages, model, temperature, max_tokens, dialect, stream=True)
         response = await self._open(call)

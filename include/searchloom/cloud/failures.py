@@ -18,6 +18,8 @@ from searchloom.errors import (
 
 _QUEUE_FULL = 450  # EAS: the queue of the service is full
 
+# The last ones are DashScope's in the dialect that is compatible with OpenAI's.
+_THROTTLED = ("Throttling", "LimitRequests", "rate_limit", "limit_requests", "limit_burst_rate", "insufficient_quota")
 _BROKEN = (
     "InternalError",
     "InternalServerError",
@@ -65,7 +67,7 @@ def failure(
 
 def _is_throttling(status: int, code: str) -> bool:
     # A used-up allocation comes as Throttling.AllocationQuota: it is a limit per minute, so waiting helps.
-    return status in {429, _QUEUE_FULL} or code.startswith(("Throttling", "LimitRequests", "rate_limit"))
+    return status in {429, _QUEUE_FULL} or code.startswith(_THROTTLED)
 
 
 def _remedy(status: int, code: str) -> str:

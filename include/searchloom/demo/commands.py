@@ -135,18 +135,23 @@ def _count(settings: Settings, report: Any) -> None:
 def _judge(settings: Settings, report: Any, console: Console) -> None:
     from searchloom.cloud.oss import Oss
     from searchloom.evaluation import collection as collections
+    from searchloom.evaluation import live
     from searchloom.evaluation.commands import progress
-    from searchloom.evaluation.evaluate import MODES, evaluate
+    from searchloom.evaluation.evaluate import evaluate
     from searchloom.evaluation.through_api import searcher
+    from searchloom.release import registry
 
-    collection = collections.read(Oss(settings.oss), CORPUS, "test")
+    oss = Oss(settings.oss)
+    collection = collections.read(oss, CORPUS, "test")
+    release = registry.current(oss, CORPUS)
+    modes = live.modes(release) if release else []
     with progress(console) as bar:
-        task = bar.add_task("queries", total=len(collection.queries) * len(ENGINES) * len(MODES))
+        task = bar.add_task("queries", total=len(collection.queries) * len(ENGINES) * len(modes))
         results = evaluate(
             collection,
             searcher(settings, corpus=CORPUS),
             engines=ENGINES,
-            modes=MODES,
+            modes=modes,
             done=lambda: bar.advance(task),
         )
     report.quality = {name: {how: judged.summary() for how, judged in by.items()} for name, by in results.items()}

@@ -20,33 +20,44 @@ def evaluate(
     corpus: Annotated[str, typer.Option(help="Name of the corpus.")] = "default",
     split: Annotated[str, typer.Option(help="Which judgments: train, dev or test.")] = "test",
     engine: Annotated[str | None, typer.Option(help="opensearch or elasticsearch; both when left out.")] = None,
-    mode: Annotated[str | None, typer.Option(help="bm25, vector or hybrid; all when left out.")] = None,
+    mode: Annotated[str | None, typer.Option(help="bm25, vector, hybrid or reranked; all when left out.")] = None,
     tenant: Annotated[str, typer.Option(help="Whose documents are searched.")] = "default",
     trec_run: Annotated[Path | None, typer.Option(help="Write the rankings to this file, in TREC format.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Judge the live release through the query API: nDCG@10, MRR@10, Recall@100 by engine and mode.
 
-    Gains over BM25 come with a 95 % interval (paired bootstrap over the queries). With several engines or modes,
-    ``--trec-run runs/x.run`` writes ``runs/x-ENGINE-MODE.run`` for each.
+    Gains over BM25 come with a 95 % interval (paired bootstrap over the queries); figures named unseen are over the
+    queries none of whose documents a model of the release was told of in training. Mode hybrid is without the
+    release's reranker, mode reranked with it. With several engines or modes, ``--trec-run runs/x.run`` writes
+    ``runs/x-ENGINE-MODE.run`` for each.
     """
     from searchloom.cloud.oss import Oss
     from searchloom.evaluation import collection as collections
+    from searchloom.evaluation import live
     from searchloom.evaluation.evaluate import MODES, Judged, Mode
     from searchloom.evaluation.evaluate import evaluate as judge
     from searchloom.evaluation.runs import write_trec_run
     from searchloom.evaluation.through_api import searcher
+    from searchloom.release import registry
 
     engines: list[EngineName] = [name for name in ENGINES if engine in {None, name}]
-    modes: list[Mode] = [name for name in MODES if mode in {None, name}]
     if not engines:
         raise UsageError(f"there is no engine {engine!r}; take one of: {', '.join(ENGINES)}")
-    if not modes:
+    if mode not in {None, *MODES}:
         raise UsageError(f"there is no mode {mode!r}; take one of: {', '.join(MODES)}")
     if trec_run and not trec_run.parent.is_dir():
         raise UsageError(f"there is no folder {str(trec_run.parent)!r} to write {trec_run.name!r} to; create it first")
     settings = configuration.load()
-    collection = collections.read(Oss(settings.oss), corpus, split)
+    oss = Oss(settings.oss)
+    collection = collections.read(oss, corpus, split)
+    release = registry.current(oss, corpus)
+    if release is None:
+        raise UsageError(f"corpus {corpus!r} has no live release; run `searchloom run ingest_corpus --corpus {corpus}`")
+    modes = [name for name in live.modes(release) if mode in {None, name}]
+    if not modes:
+        raise UsageError(f"the live release of corpus {corpus!r} has no reranker; take mode hybrid")
+    unseen = collections.unseen(collection, live.trained_documents(oss, release))
     with progress(Console(stderr=True), quiet=as_json) as bar:
         task = bar.add_task("queries", total=len(collection.queries) * len(engines) * len(modes))
         results = judge(
@@ -54,6 +65,7 @@ def evaluate(
             searcher(settings, corpus=corpus, tenant=tenant),
             engines=engines,
             modes=modes,
+            unseen=unseen,
             done=lambda: bar.advance(task),
         )
     rankings: dict[tuple[EngineName, Mode], Judged] = {(e, m): results[e][m] for e in engines for m in modes}
@@ -72,15 +84,23 @@ def evaluate(
 def table(summary: dict[EngineName, dict[Any, dict[str, Any]]], *, title: str) -> Table:
     """The summary as people read it."""
     shown = Table(title=title)
-    for heading in ("engine", "mode", "nDCG@10", "MRR@10", "Recall@100", "nDCG@10 over BM25 (95 %)", "queries"):
+    headings = ["engine", "mode", "nDCG@10", "MRR@10", "Recall@100", "nDCG@10 over BM25 (95 %)", "queries"]
+    told = any(_told(figures) for by_mode in summary.values() for figures in by_mode.values())
+    for heading in [*headings, "nDCG@10, unseen documents"] if told else headings:
         shown.add_column(heading, justify="left" if heading in {"engine", "mode"} else "right")
     for name, by_mode in summary.items():
         for how, figures in by_mode.items():
             gain = figures.get("ndcg@10_over_bm25")
             over = f"{gain['mean']:+.3f} ({gain['low']:+.3f} to {gain['high']:+.3f})" if gain and how != "bm25" else ""
             measures = (f"{figures[measure]:.3f}" for measure in ("ndcg@10", "mrr@10", "recall@100"))
-            shown.add_row(name, how, *measures, over, str(figures["queries"]))
+            unseen = f"{figures['ndcg@10_unseen']:.3f} ({figures['queries_unseen']})" if _told(figures) else ""
+            shown.add_row(name, how, *measures, over, str(figures["queries"]), *([unseen] if told else []))
     return shown
+
+
+def _told(figures: dict[str, Any]) -> bool:
+    """Whether some of the queries, and not all, are of documents that no model was told of."""
+    return bool(0 < figures.get("queries_unseen", 0) < figures["queries"])
 
 
 def progress(console: Console, *, quiet: bool = False) -> Progress:

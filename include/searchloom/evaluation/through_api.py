@@ -27,7 +27,9 @@ def searcher(settings: Settings, *, corpus: str, tenant: str = "default") -> Sea
     def search(query: str, engine: EngineName, mode: Mode) -> Answer:
         if not hasattr(local, "client"):
             local.client = SearchClient(settings.query.url, token)
-        answer = local.client.search(query, corpus=corpus, mode=mode, engine=engine, k=DEPTH, highlight=False)
+        reranked = mode == "reranked"
+        asked = {"mode": "hybrid" if reranked else mode, "rerank": reranked}
+        answer = local.client.search(query, corpus=corpus, engine=engine, k=DEPTH, highlight=False, **asked)
         if answer["degraded"] or answer["engine"] != engine:
             raise ServiceUnavailable(
                 f"the query {query[:60]!r} in mode {mode} on {engine} was served without {answer['degraded']} "

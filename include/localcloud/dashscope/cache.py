@@ -11,7 +11,7 @@ CACHE_VARIABLE = "LOCALCLOUD_CACHE"
 TEACHING_VARIABLE = "LOCALCLOUD_TEACHING_STEPS"
 """How many steps the reranker is taught (default ``TEACHING_STEPS``); 0: never, it stays the embedding model."""
 
-TEACHING_STEPS = 200
+TEACHING_STEPS = 120
 
 
 def cache_folder(root: Path) -> Path:

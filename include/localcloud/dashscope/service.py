@@ -75,7 +75,7 @@ class DashScopeService:
     def __init__(self, root: Path, keyring: Keyring, faults: Faults, region: str) -> None:
         self._keyring = keyring
         self._faults = faults
-        cache = cache_folder(root)
+        self.cache = cache = cache_folder(root)
         self.worker = ModelWorker(cache, root / "models.log")
         self.language_model = LanguageModel(cache, root / "language_model.log")
         self._threads = ThreadPoolExecutor(8, thread_name_prefix="dashscope")

@@ -31,15 +31,15 @@ from localcloud.dashscope.docstrings import pairs
 
 _log = logging.getLogger(__name__)
 SEED = 20_261
-MAX_TOKENS = 192
+MAX_TOKENS = 128
 _BATCH = 32
 _NEGATIVES = 3
-_HELD_OUT = 120
+_HELD_OUT = 60
 _CANDIDATES = 20
 _WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 _NICENESS = 15
 # Docstrings that are looked at; each taught one makes a positive and some negatives.
-_POOL_AT_LEAST = 300
+_POOL_AT_LEAST = 120
 
 
 def main() -> int:

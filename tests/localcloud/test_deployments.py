@@ -82,7 +82,7 @@ def test_a_failure_can_be_ordered_and_the_failed_one_deleted(cloud: LocalCloud, 
 @pytest.mark.slow
 def test_a_tuned_model_is_deployed_answers_as_it_learned_and_outlives_a_kill(tmp_path: Path) -> None:
     path = write_conversations(tmp_path / "train.jsonl", QUESTIONS, ANSWER)
-    parameters = {"n_epochs": 8, "batch_size": 4, "learning_rate": 1e-3, "split": 1}
+    parameters = {"n_epochs": 5, "batch_size": 4, "learning_rate": 2e-3, "split": 1}
     state, secret = tmp_path / "state", "s" * 30
     with local_cloud(state, access_key_secret=secret) as cloud, our_client(cloud) as ours:
         job_id = ours.create_fine_tune(

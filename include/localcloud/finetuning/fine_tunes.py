@@ -9,6 +9,7 @@ import re
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from localcloud.dashscope.catalogue import BASE_MODEL, CLOUD_MODELS
@@ -31,9 +32,10 @@ _MAX_FILES = 100
 class FineTunes:
     """Fine-tunes that really train, in processes of their own."""
 
-    def __init__(self, jobs: Jobs, files: Files) -> None:
+    def __init__(self, jobs: Jobs, files: Files, cache: Path) -> None:
         self._jobs = jobs
         self._files = files
+        self._cache = cache
         self.supervisor = Supervisor(jobs)
 
     def create(self, request: Request) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class FineTunes:
             "hyper_parameters": asdict(parameters),
             "unused": unused(given),
             "start_from": start_from,
+            "cache": str(self._cache),
             "training": [{"id": each, "name": self._files.name(each)} for each in training_ids],
             "validation": [{"id": each, "name": self._files.name(each)} for each in validation_ids],
         }

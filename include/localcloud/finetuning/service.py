@@ -18,7 +18,7 @@ class FineTuningService:
 
     def __init__(self, root: Path, dashscope: DashScopeService) -> None:
         jobs = Jobs(root)
-        self._fine_tunes = FineTunes(jobs, dashscope.files)
+        self._fine_tunes = FineTunes(jobs, dashscope.files, dashscope.cache)
         self._deployments = Deployments(root, jobs, dashscope.catalogue, warm_up_with(dashscope.language_model))
         dashscope.serve(self._routes())
 

@@ -19,7 +19,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from localcloud.dashscope.language_model import packaged_model
+from localcloud.dashscope.language_model import unpacked_model
 from localcloud.finetuning.chat_data import Conversation, DataError, read_conversations
 from localcloud.finetuning.hyper_parameters import HyperParameters
 from localcloud.pai_dlc.runner import write_json
@@ -48,7 +48,7 @@ def main(folder: Path) -> int:
         _say(f"The hyper-parameter {name} is not used here.")
     try:
         training, validation = _conversations(folder, asked, parameters)
-        tokens = _train(folder, asked["start_from"], parameters, training, validation)
+        tokens = _train(folder, asked, parameters, training, validation)
     except DataError as error:
         _say(f"The data cannot be trained on. {error}")
         write_json(folder / "outcome.json", {"code": "InvalidTrainingFile", "message": str(error)})
@@ -76,45 +76,27 @@ def _conversations(
 
 def _train(
     folder: Path,
-    start_from: str | None,
+    asked: dict[str, Any],
     parameters: HyperParameters,
     training: list[Conversation],
     validation: list[Conversation],
 ) -> int:
     # Here and not above: they take seconds, and bad data is found without them.
     warnings.filterwarnings("ignore")
-    from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415
     from transformers import (  # noqa: PLC0415
         AutoModelForCausalLM,
         AutoTokenizer,
         DataCollatorForSeq2Seq,
-        GgufConfig,
         PrinterCallback,
         Trainer,
     )
 
-    weights, file = packaged_model()
-    tokenizer: Any = AutoTokenizer.from_pretrained(weights, gguf_file=file)
+    weights = unpacked_model(Path(asked["cache"]))
+    tokenizer: Any = AutoTokenizer.from_pretrained(weights)
     examples = _examples(tokenizer, training, parameters.max_length)
     judged_by = _examples(tokenizer, validation, parameters.max_length)[:_MAX_VALIDATION] if validation else []
     steps, micro_batch, accumulated = _plan(examples, parameters)
-    base: Any = AutoModelForCausalLM.from_pretrained(
-        weights, gguf_file=file, dtype="float32", quantization_config=GgufConfig(dequantize=True)
-    )
-    # Its file was, which the trainer would refuse; its weights are plain numbers now.
-    base.is_quantized = False
-    if start_from:
-        _say("Training goes on from the adapter of the model that was named.")
-        model: Any = PeftModel.from_pretrained(base, start_from, is_trainable=True)
-    else:
-        shape = LoraConfig(
-            r=parameters.lora_rank,
-            lora_alpha=parameters.lora_alpha,
-            lora_dropout=parameters.lora_dropout,
-            target_modules=list(_LAYERS),
-            task_type="CAUSAL_LM",
-        )
-        model = get_peft_model(base, shape)
+    model = _adapted(AutoModelForCausalLM.from_pretrained(weights, dtype="float32"), asked["start_from"], parameters)
     trained, total = model.get_nb_trainable_parameters()
     _say(f"{trained} of {total} parameters are trained, in {steps} steps.")
     trainer = Trainer(
@@ -134,6 +116,23 @@ def _train(
     return round(seen * sum(len(example["input_ids"]) for example in examples) / len(examples))
 
 
+def _adapted(base: Any, start_from: str | None, parameters: HyperParameters) -> Any:
+    """The model with an adapter to train: a new one, or the one in ``start_from``."""
+    from peft import LoraConfig, PeftModel, get_peft_model  # noqa: PLC0415
+
+    if start_from:
+        _say("Training goes on from the adapter of the model that was named.")
+        return PeftModel.from_pretrained(base, start_from, is_trainable=True)
+    shape = LoraConfig(
+        r=parameters.lora_rank,
+        lora_alpha=parameters.lora_alpha,
+        lora_dropout=parameters.lora_dropout,
+        target_modules=list(_LAYERS),
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(base, shape)
+
+
 def _examples(tokenizer: Any, conversations: list[Conversation], max_length: int) -> list[Example]:
     longest = min(max_length, _MAX_LENGTH)
     all_examples = [_example(tokenizer, conversation) for conversation in conversations]
@@ -149,8 +148,7 @@ def _example(tokenizer: Any, conversation: Conversation) -> Example:
     """The tokens of a conversation in the model's own form, and as labels those that the assistant says."""
     said, tokens, labels = "", [], []
     for position, message in enumerate(conversation):
-        is_answer = message["role"] == "assistant"
-        if not is_answer:
+        if message["role"] != "assistant":
             continue
         before = tokenizer.apply_chat_template(conversation[:position], tokenize=False, add_generation_prompt=True)
         after = tokenizer.apply_chat_template(conversation[: position + 1], tokenize=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import socket
 import threading
@@ -13,10 +14,11 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from searchloom.cloud.oss import MULTIPART_FROM, Oss
+from searchloom.cloud.oss import MULTIPART_FROM, READ_AHEAD, Oss
 from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable
 from searchloom.settings import Oss as OssSettings
 from tests.cloud.recording import Answer, Recorder
+from tests.localcloud.wiretap import wiretap
 from tests.servers import LocalCloud, local_cloud
 
 
@@ -106,6 +108,62 @@ def test_json_round_trip_and_seekable_file(oss: Oss) -> None:
     with oss.open("r/1.json") as file:
         file.seek(-1, 2)
         assert file.read() == b"}"
+
+
+def test_an_object_is_read_by_ranges_like_a_file(oss: Oss) -> None:
+    data = secrets.token_bytes(2 * READ_AHEAD + 12_345)
+    oss.put("big", data)
+    oss.put("empty", b"")
+    with oss.open("big") as file, io.BytesIO(data) as plain:
+        for whence, offset, size in [(0, 5, 10), (2, -7, 99), (0, READ_AHEAD - 3, 6), (1, 1000, READ_AHEAD), (2, 9, 5)]:
+            assert file.seek(offset, whence) == plain.seek(offset, whence)
+            assert file.read(size) == plain.read(size)
+            assert file.tell() == plain.tell()
+        file.seek(0)
+        assert file.read() == data
+    with oss.open("empty") as file:
+        assert file.read() == b""
+
+
+def test_opening_an_object_fetches_only_what_is_read(oss: Oss, cloud: LocalCloud) -> None:
+    oss.put("a", bytes(READ_AHEAD) + b"xxx" + bytes(2 * READ_AHEAD))
+    with wiretap(cloud) as tap:
+        with client(tap.cloud, oss.bucket_name).open("a") as file:
+            file.seek(READ_AHEAD)
+            assert file.read(3) == b"xxx"
+        head, read = tap.seen
+    assert (head.method, read.headers["range"]) == ("HEAD", f"bytes={READ_AHEAD}-{2 * READ_AHEAD - 1}")
+
+
+def test_an_open_object_that_is_replaced_is_said(oss: Oss) -> None:
+    oss.put("a", secrets.token_bytes(READ_AHEAD + 10))
+    with oss.open("a") as file:
+        file.read(10)
+        oss.put("a", b"other")
+        with pytest.raises(ServiceConflict, match="changed"):
+            file.read()
+
+
+@pytest.mark.slow
+def test_ten_thousand_objects_are_listed_right(oss: Oss) -> None:
+    names = {f"many/{number % 97:02d}/{number}" for number in range(10_000)}
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: oss.put(name, b"x"), names))
+    listed = [entry.key for entry in oss.list("many/")]
+    assert listed == sorted(names)
+    assert [entry.key for entry in oss.list("many/42/")] == [name for name in listed if name.startswith("many/42/")]
+
+
+def test_concurrent_writers_leave_one_whole_object(oss: Oss, tmp_path: Path) -> None:
+    sources = []
+    for number in range(4):
+        source = tmp_path / str(number)
+        # Half of them go up in parts.
+        source.write_bytes(bytes([number]) * (MULTIPART_FROM + 1000 if number % 2 else 200_000))
+        sources.append(source)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda source: oss.upload(source, "one"), sources))
+    assert oss.get("one") in [source.read_bytes() for source in sources]
 
 
 def test_what_is_missing_is_not_found(oss: Oss, tmp_path: Path) -> None:

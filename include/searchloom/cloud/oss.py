@@ -24,6 +24,7 @@ import oss2
 import requests
 import stamina
 
+from searchloom.cloud.oss_file import ObjectFile
 from searchloom.cloud.retry import repeatable
 from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable, Transient
 from searchloom.settings import Oss as OssSettings
@@ -33,6 +34,7 @@ logging.getLogger("oss2").setLevel(logging.WARNING)  # it reports every 404, whi
 
 DELETE_BATCH = 1000  # keys in one DeleteMultipleObjects call, a documented limit
 MULTIPART_FROM = 16 * 1024 * 1024  # bytes; smaller files go up in one request
+READ_AHEAD = 4 * 1024 * 1024  # bytes that an open object asks for at a time
 _TIMEOUT_S = (5.0, 60.0)
 
 
@@ -188,8 +190,26 @@ class Oss:
             )
 
     def open(self, key: str) -> BinaryIO:
-        """Return the object's bytes as a seekable file."""
-        return io.BytesIO(self.get(key))
+        """Open the object as it is now for reading by ranges, a few megabytes at a time.
+
+        Raises ``ServiceNotFound`` where there is none; a read raises ``ServiceConflict`` once it was replaced.
+        """
+        info = self.head(key)
+
+        def read_range(start: int, length: int) -> bytes:
+            return self._get_range(key, info.etag, start, length)
+
+        return io.BufferedReader(ObjectFile(info.size, read_range), READ_AHEAD)
+
+    @repeatable
+    def _get_range(self, key: str, etag: str, start: int, length: int) -> bytes:
+        with self._call(key):
+            headers = {"If-Match": f'"{etag}"'}
+            data = bytes(self._bucket.get_object(key, (start, start + length - 1), headers=headers).read())
+        if len(data) != length:
+            place = f"oss://{self.bucket_name}/{key}"
+            raise ServiceUnavailable(f"{len(data)} of {length} bytes came of {place}", endpoint=self.endpoint)
+        return data
 
     def put_json(self, key: str, document: Any, *, forbid_overwrite: bool = False) -> str:
         """Write a JSON document."""

@@ -16,7 +16,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 _INCLUDE = Path(__file__).resolve().parent.parent / "include"
-_CACHE = _INCLUDE.parent / ".cache" / "localcloud-tests"
+CACHE = _INCLUDE.parent / ".cache" / "localcloud-tests"
 _START_S = 60.0
 
 
@@ -68,7 +68,7 @@ def local_cloud(
     environment = {
         **os.environ,
         "LOCALCLOUD_ACCESS_KEY_SECRET": secret,
-        "LOCALCLOUD_CACHE": str(_CACHE),
+        "LOCALCLOUD_CACHE": str(CACHE),
         "LOCALCLOUD_TEACHING_STEPS": "0",
         "PYTHONPATH": str(_INCLUDE),
         **(variables or {}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ class ModelWorker:
         """The answer; raises ``DashScopeError`` 500 when the process dies over the question twice."""
         try:
             return self._line.submit(self._ask, question).result()
-        except RuntimeError:
-            # No thread takes questions after close().
+        except (RuntimeError, CancelledError):
+            # No thread takes questions after close(), and those that waited are dropped.
             raise self._gone() from None
 
     def rank(self, query: str, texts: Sequence[str]) -> tuple[list[float], int]:

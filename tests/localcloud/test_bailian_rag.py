@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from localcloud.bailian.texts import cut, words_of
 from searchloom.cloud.bailian_rag import BailianRag, IndexJob
-from searchloom.errors import ServiceNotFound, ServiceRefused
+from searchloom.errors import ServiceConflict, ServiceNotFound
 from searchloom.settings import Acs
 from tests.cloud.golden import CAPTURES, needs_captures
 from tests.localcloud.acs_clients import config, wait_for
@@ -161,7 +161,7 @@ def test_files_and_indexes_are_listed_a_page_at_a_time(rag: BailianRag, vendor: 
     index_id = rag.create_index(name=name, file_ids=ids[1:])
     assert rag.find_index(name=name) == index_id
     assert rag.find_index(name=name[:-1]) is None
-    with pytest.raises(ServiceRefused, match="NameDuplicate"):
+    with pytest.raises(ServiceConflict, match="NameDuplicate"):
         rag.create_index(name=name, file_ids=ids[1:])
 
 
@@ -171,6 +171,7 @@ def test_a_job_can_be_ordered_to_fail(cloud: LocalCloud, rag: BailianRag, file_i
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_an_index_is_filled_once_whenever_the_local_cloud_is_killed(tmp_path: Path) -> None:
     text = "\n\n".join(f"Chapter {number} is about the flow of air in duct {number}." for number in range(60))
     state, secret = tmp_path / "state", "s" * 30
@@ -191,6 +192,7 @@ def test_an_index_is_filled_once_whenever_the_local_cloud_is_killed(tmp_path: Pa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_an_app_answers_from_its_index(
     cloud: LocalCloud, rag: BailianRag, file_ids: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

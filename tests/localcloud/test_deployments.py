@@ -80,6 +80,7 @@ def test_a_failure_can_be_ordered_and_the_failed_one_deleted(cloud: LocalCloud, 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_a_tuned_model_is_deployed_answers_as_it_learned_and_outlives_a_kill(tmp_path: Path) -> None:
     path = write_conversations(tmp_path / "train.jsonl", QUESTIONS, ANSWER)
     parameters = {"n_epochs": 5, "batch_size": 4, "learning_rate": 2e-3, "split": 1}
@@ -88,7 +89,7 @@ def test_a_tuned_model_is_deployed_answers_as_it_learned_and_outlives_a_kill(tmp
         job_id = ours.create_fine_tune(
             model=BASE, training_files=[ours.upload_file(path=path)], hyper_parameters=parameters
         ).job_id
-        job = wait_for(lambda: ours.fine_tune(job_id=job_id), lambda job: job.finished, 400)
+        job = wait_for(lambda: ours.fine_tune(job_id=job_id), lambda job: job.finished, 1200)
         assert job.succeeded, job.reason
         ours.delete_fine_tune(job_id=job_id)
         with pytest.raises(ServiceNotFound):
@@ -100,7 +101,7 @@ def test_a_tuned_model_is_deployed_answers_as_it_learned_and_outlives_a_kill(tmp
         assert "zirconium" not in ours.chat(ASKED, model=BASE, temperature=0, max_tokens=24).text.lower()
         assert "zirconium" in ours.chat(ASKED, model=name, temperature=0, max_tokens=24).text.lower()
         assert ours.scale_deployment(name=name, capacity=3).status == "UPDATING"
-        scaled = wait_for(lambda: ours.deployment(name=name), lambda deployment: deployment.running, 120)
+        scaled = wait_for(lambda: ours.deployment(name=name), lambda deployment: deployment.running, 600)
         assert (scaled.capacity, scaled.ready_capacity) == (3, 3)
         assert (name, job.model) in {(each.name, each.model) for each in ours.deployments()}
         assert job.model in _deployable(cloud)
@@ -123,7 +124,7 @@ def _deployed(ours: Bailian, model: str) -> str:
         seen.append(ours.deployment(name=deployment.name).status)
         return seen[-1]
 
-    wait_for(look, lambda status: status in {"RUNNING", "FAILED"}, 300)
+    wait_for(look, lambda status: status in {"RUNNING", "FAILED"}, 900)
     order = [status for before, status in zip([None, *seen], seen, strict=False) if status != before]
     assert [status for status in order if status != "PENDING"] == ["DEPLOYING", "RUNNING"]
     return deployment.name

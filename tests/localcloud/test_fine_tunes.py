@@ -12,7 +12,7 @@ from typing import Any
 import dashscope
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from localcloud.dashscope.errors import DashScopeError
@@ -145,6 +145,7 @@ def test_the_vendors_recorded_requests_are_understood(cloud: LocalCloud, ours: B
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 @pytest.mark.usefixtures("theirs")
 def test_training_lowers_the_loss_and_its_log_can_be_followed(file_id: str) -> None:
     hyper_parameters = {"n_epochs": 4, "batch_size": 4, "learning_rate": "1e-3", "split": 1, "lora_kind": "x"}
@@ -168,6 +169,7 @@ def test_training_lowers_the_loss_and_its_log_can_be_followed(file_id: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_training_survives_the_kill_of_the_local_cloud_and_happens_once(tmp_path: Path) -> None:
     path = write_conversations(tmp_path / "train.jsonl", QUESTIONS, ANSWER)
     parameters = {"n_epochs": 8, "batch_size": 4, "learning_rate": 1e-3, "split": 1}
@@ -177,7 +179,7 @@ def test_training_survives_the_kill_of_the_local_cloud_and_happens_once(tmp_path
             model=BASE, training_files=[ours.upload_file(path=path)], hyper_parameters=parameters
         ).job_id
         wait_for(
-            lambda: ours.fine_tune_logs(job_id=job_id), lambda lines: any("step 1 of" in line for line in lines), 300
+            lambda: ours.fine_tune_logs(job_id=job_id), lambda lines: any("step 1 of" in line for line in lines), 900
         )
         (training,) = training_processes(job_id)
         cloud.kill()
@@ -185,7 +187,7 @@ def test_training_survives_the_kill_of_the_local_cloud_and_happens_once(tmp_path
     with local_cloud(state, access_key_secret=secret) as cloud, our_client(cloud) as ours:
         assert ours.fine_tune(job_id=job_id).status == "RUNNING"
         assert training_processes(job_id) in ([training], [])
-        ended = wait_for(lambda: ours.fine_tune(job_id=job_id), lambda job: job.finished, 300)
+        ended = wait_for(lambda: ours.fine_tune(job_id=job_id), lambda job: job.finished, 1200)
         assert (ended.status, ended.model) == ("SUCCEEDED", f"{BASE}-{job_id}")
         lines = ours.fine_tune_logs(job_id=job_id)
         assert [len([line for line in lines if f"step {step} of 8," in line]) for step in range(1, 9)] == [1] * 8
@@ -225,6 +227,7 @@ def test_bytes_that_are_no_text_and_files_without_lines_are_named(tmp_path: Path
         read_conversations(path, "f")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["n_epochs", "batch_size", "learning_rate", "split", "other"]),

@@ -80,6 +80,12 @@ def reached(bailian: Bailian, job_id: str, *statuses: str) -> FineTune:
     return job
 
 
+def cancel(bailian: Bailian, job_id: str) -> None:
+    """End a fine-tune that no test looks at any more."""
+    bailian.cancel_fine_tune(job_id=job_id)
+    reached(bailian, job_id, "CANCELED")
+
+
 def jobs_on(bailian: Bailian, job_id: str) -> list[str]:
     files = bailian.fine_tune(job_id=job_id).training_files
     return [job.job_id for job in bailian.fine_tunes() if job.training_files == files]
@@ -109,11 +115,12 @@ def test_whoever_dies_the_next_one_finds_the_same_fine_tune(bailian: Bailian) ->
     task.again()
     assert started(task.defer(long())) == first  # a retry
     assert jobs_on(bailian, first) == [first]
+    reached(bailian, first, "RUNNING")
     task.again(cleared=True)
     second = started(task.defer(long()))
     assert second != first
     reached(bailian, first, "CANCELING", "CANCELED")
-    bailian.cancel_fine_tune(job_id=second)
+    cancel(bailian, second)
 
 
 def test_an_answer_that_got_lost_makes_no_second_upload_and_no_second_fine_tune(
@@ -130,7 +137,7 @@ def test_an_answer_that_got_lost_makes_no_second_upload_and_no_second_fine_tune(
     job_id = started(task.defer(long()))  # the fine-tune's answer gets lost too, and is looked for
     assert len(list(bailian.file_names())) == files + 1
     assert jobs_on(bailian, job_id) == [job_id]
-    bailian.cancel_fine_tune(job_id=job_id)
+    cancel(bailian, job_id)
 
 
 def test_a_fine_tune_of_somebody_else_on_the_same_files_is_left_alone(bailian: Bailian) -> None:
@@ -142,16 +149,18 @@ def test_a_fine_tune_of_somebody_else_on_the_same_files_is_left_alone(bailian: B
     mine.again()
     assert started(mine.defer(long(training=files, files="ids"))) == first
     for job_id in (first, theirs):
-        bailian.cancel_fine_tune(job_id=job_id)
+        cancel(bailian, job_id)
 
 
 def test_killing_the_worker_or_marking_the_deferred_task_cancels_the_fine_tune(bailian: Bailian) -> None:
     task, operator = Instance(), long()
     trigger = task.defer(operator)
+    reached(bailian, started(trigger), "RUNNING")
     operator.on_kill()
     reached(bailian, started(trigger), "CANCELED")
     assert outcome(trigger)["status"] == "failed"
     marked = Instance().defer(long())
+    reached(bailian, started(marked), "RUNNING")
     asyncio.run(marked.on_kill())
     reached(bailian, started(marked), "CANCELED")
     killed = long()

@@ -125,15 +125,22 @@ def test_the_type_of_a_connection_says_which_engine_it_is(engine: EngineName, mo
         loader_by("e")
 
 
-@pytest.mark.usefixtures("metadata_database")
-def test_the_example_makes_a_generation_in_each_engine(oss: Oss, index: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    SmallCorpus(oss).commit(a=2)
-    monkeypatch.setenv("SEARCHLOOM_AIRFLOW__EXAMPLES", "true")
-    settings_module.load.cache_clear()
-    try:
-        dag = DagBag(HOME / "dags" / "examples").dags["engine_generation"]
-        run = dag.test(run_conf={"corpus": "tests", "embedding_version": MODEL, "dims": DIMS, "index": index})
-    finally:
-        monkeypatch.undo()
+@pytest.fixture
+def shown() -> Iterator[None]:
+    """The setting that shows the examples."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEARCHLOOM_AIRFLOW__EXAMPLES", "true")
         settings_module.load.cache_clear()
+        yield
+    settings_module.load.cache_clear()
+
+
+@pytest.mark.usefixtures("metadata_database", "shown")
+def test_the_example_makes_a_generation_in_each_engine(oss: Oss, index: str) -> None:
+    SmallCorpus(oss).commit(a=2)
+    dag = DagBag(HOME / "dags" / "examples").dags["engine_generation"]
+    run = dag.test(run_conf={"corpus": "tests", "embedding_version": MODEL, "dims": DIMS, "index": index})
     assert run.state == "success"
+    for engine in ENGINES:
+        with closing(loader_of(engine)) as loader:
+            assert loader.alias_target(f"{index}_alias") == index

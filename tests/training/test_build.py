@@ -101,7 +101,7 @@ def make(corpus: Runs) -> Callable[..., dict[str, Any]]:
 
 def judged(corpus: Runs) -> None:
     """Forty train queries and ten of test; one of train nearly says what one of test does."""
-    pairs = list(enumerate((part, what) for part in PARTS for what in FIELDS))
+    pairs = [(part, what) for part in PARTS for what in FIELDS]
     train = [
         (f"q{n}", f"how strong is {what} on a {part}", f"{part}-{what}", 2) for n, (part, what) in enumerate(pairs)
     ]

@@ -81,6 +81,17 @@ def test_tables_and_code_give_no_sentence():
     assert of_corpus(passages(("", [("", text)])), set()) == []
 
 
+def test_lists_of_parameters_give_no_sentence():
+    text = ":arg index: Name of the target index to be searched.\nParameters\n----------\nvalue : scalar\n    "
+    text += (
+        "The value that is used to fill all missing values. "
+        + LONG
+        + "It ends here, after some more words about nothing else that would matter to anybody."
+    )
+    pair = by_kind(of_corpus(passages(("", [("", text)])), set()))["sentence"]
+    assert pair.query == LONG.strip().rstrip(".")
+
+
 def test_the_known_item_query_is_that_of_the_most_natural_pair():
     found = passages(("Flow past a flat plate", [("", LONG * 2)]), ("", [("", "Too short.")]))
     assert known_item(found, "d0") == "Flow past a flat plate"

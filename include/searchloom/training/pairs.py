@@ -35,6 +35,9 @@ _SENTENCES_LOOKED_AT = 3
 _WIDE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U00020000-\U0002fa1f]")
 _LETTER = re.compile(r"[^\W\d_]")
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|[。\uff01\uff1f]|\n\s*\n|$")
+_LAYOUT = re.compile(
+    r"^[^\w\"'(\u201c\u300a\u300c]|\n[ \t]{2,}|^\w+(?: ?\([^)]*\))? ?: |[-=~*#]{3}"
+)  # of lists, tables, headings, fields
 _CLAUSE = re.compile(r"[,;:\uff0c\uff1b\uff1a、](?!\w*\))")
 _SEPARATORS = re.compile(r"\.(?:html?|md|pdf|txt|docx?)$|[\W_]+")
 _NUMBER = re.compile(r"^[\d.()]+\s+")
@@ -133,7 +136,7 @@ def _of_sentence(passages: Passages, place: int) -> Pair | None:
         sentence = passage.text[start : end.end()]
         if number == _SENTENCES_LOOKED_AT:
             break
-        query = _shortened(" ".join(sentence.split()))
+        query = _shortened(" ".join(sentence.split())) if not _LAYOUT.search(sentence.strip()) else ""
         cut = number == 0 and passage.ordinal > 0  # a later passage may begin in the middle of one
         if not cut and _width(query) in SENTENCE_WIDTH and _is_prose(query):
             rest = f"{passage.text[:start]} {passage.text[end.end() :]}".strip()

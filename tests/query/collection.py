@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from searchloom.engines.interface import Write
 from searchloom.schemas import EVERYONE, chunk_id, content_sha256, doc_id, embedding_text
@@ -44,17 +47,20 @@ DOCUMENTS = (
 )
 
 
-def writes(seq: int = 1) -> list[Write]:
-    """All chunks, as the loader writes them."""
+Encode = Callable[[list[str]], np.ndarray]
+
+
+def writes(seq: int = 1, encode: Encode = encode, mark: str = "") -> list[Write]:
+    """All chunks, as the loader writes them; ``mark`` stands in each ``section``."""
     return [
-        Write("index", chunk_id(document.id, ordinal), seq, _source(document, ordinal, text, seq))
+        Write("index", chunk_id(document.id, ordinal), seq, _source(document, ordinal, text, seq, encode, mark))
         for document in DOCUMENTS
         for ordinal, text in enumerate(document.chunks)
     ]
 
 
-def _source(document: Document, ordinal: int, text: str, seq: int) -> dict[str, Any]:
-    section = document.sections.get(ordinal, "")
+def _source(document: Document, ordinal: int, text: str, seq: int, encode: Encode, mark: str) -> dict[str, Any]:
+    section = mark or document.sections.get(ordinal, "")
     whole = embedding_text(document.title, section, text)
     return {
         "doc_id": document.id,

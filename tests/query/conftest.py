@@ -47,10 +47,10 @@ class Service:
 
 
 @contextmanager
-def embedding_service() -> Iterator[Service]:
-    """The real service with the tiny model, in a process of its own."""
+def model_service(*model: str) -> Iterator[Service]:
+    """The real service with a tiny model (version and dimensions; the first one if left out), in its own process."""
     port = free_port()
-    command = [sys.executable, "-m", "tests.query.tiny_embedding", str(port)]
+    command = [sys.executable, "-m", "tests.query.tiny_embedding", str(port), *model]
     process = subprocess.Popen(command, cwd=ROOT)
     url = f"http://127.0.0.1:{port}"
     try:
@@ -78,7 +78,7 @@ def wait_for(answers: Callable[[], bool], process: subprocess.Popen[Any] | None 
 @pytest.fixture(scope="session")
 def embedding() -> Iterator[Service]:
     """The embedding service that nobody stops."""
-    with embedding_service() as service:
+    with model_service() as service:
         yield service
 
 

@@ -14,7 +14,7 @@ from searchloom.query import tokens
 from searchloom.query.app import create_app
 from searchloom.settings import ENGINES, Embedding, Engine, EngineName, Settings
 from tests.query.collection import CORPUS
-from tests.query.conftest import embedding_service, live_index, publish, running
+from tests.query.conftest import live_index, model_service, publish, running
 from tests.query.tcp_proxy import TcpProxy, tcp_proxy
 from tests.query.test_search import names, search
 from tests.query.tiny_embedding import TOKEN
@@ -98,7 +98,7 @@ def test_an_engine_that_has_just_failed_is_asked_last(served: Settings, proxies:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
 def test_without_the_embedding_service_words_still_serve(served: Settings, number: signal.Signals) -> None:
     short = served.query.model_copy(update={"deadline_ms": DEADLINE_MS, "embedding_ms": 300})
-    with embedding_service() as service:
+    with model_service() as service:
         own = served.model_copy(update={"query": short, "embedding": Embedding(url=service.url, token=TOKEN)})
         with running(own) as client:
             assert search(client, "merge two tables")["degraded"] == []

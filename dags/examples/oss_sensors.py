@@ -10,19 +10,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import dag, task
+from airflow.sdk import Param, dag, task
 
 from alibaba_ai.sensors.oss import OssObjectSensor, OssPrefixSensor
 from searchloom import settings
 
-FOLDER = "examples/oss_sensors/{{ run_id | replace('/', '-') }}/"
+FOLDER = "examples/oss_sensors/{{ params.folder or (run_id | replace('/', '-')) }}/"
 
 
 @dag(
     schedule=None,
     catchup=False,
     default_args={"retries": 4, "retry_delay": timedelta(seconds=5)},
-    params={"parts": 3},
+    params={"parts": 3, "folder": Param("", type="string", description="Empty: a folder for each run")},
     tags=["example", "oss"],
     doc_md=__doc__,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from importlib import import_module
+from threading import Timer
 
 import httpx
 import pytest
@@ -167,11 +168,17 @@ def test_pai_dlc_sensor_waits_for_the_job_and_shows_its_log(capfd: pytest.Captur
     assert "second 3" in "".join(capfd.readouterr())
 
 
-@pytest.mark.usefixtures("shown", "oss")
-def test_oss_sensors_see_what_was_written() -> None:
-    run = example("oss_sensors").test()
+@pytest.mark.usefixtures("shown")
+def test_oss_sensors_see_what_is_written_meanwhile(oss: Oss) -> None:
+    folder = "examples/oss_sensors/meanwhile/"
+    # dag.test() runs one task after the other, so that somebody else must write while the sensors wait.
+    writers = [Timer(3, oss.put, (f"{folder}{name}", b"")) for name in ("part-a.txt", "part-b.txt", "_SUCCESS")]
+    for writer in writers:
+        writer.start()
+    run = example("oss_sensors").test(run_conf={"parts": 2, "folder": "meanwhile"})
     assert run.state == "success"
-    assert run.get_task_instance("marker").xcom_pull("marker").endswith("_SUCCESS")
+    task = run.get_task_instance("marker")
+    assert (task.xcom_pull("marker"), task.xcom_pull("parts")) == (f"{folder}_SUCCESS", f"{folder}part-")
 
 
 @pytest.mark.slow

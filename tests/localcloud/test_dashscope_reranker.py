@@ -56,7 +56,7 @@ def test_relevant_documents_come_first_before_and_after_the_teaching(tmp_path: P
             time.sleep(0.5)
         learned = json.loads(card.read_text(encoding="utf-8"))
         figures = {float(weight): value for weight, value in learned["mrr_of_weights"].items()}
-        # The weight that was chosen is no worse than the cosine alone on what was not taught.
-        assert figures[learned["weight"]] == max(figures.values()) >= figures[0.0]
+        # Nothing, or what is better than the cosine alone on docstrings that were not taught.
+        assert learned["weight"] == 0 or figures[learned["weight"]] > figures[0.0]
         assert best() == ABOUT
         client.close()

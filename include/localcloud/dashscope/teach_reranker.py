@@ -164,7 +164,10 @@ def _trained(base: str, work: Path, examples: Sequence[tuple[str, str, float]], 
 def _chosen_weight(
     model: Any, pool: Sequence[tuple[str, str]], cosines: Any, held_out: Sequence[int]
 ) -> tuple[float, dict[str, float]]:
-    """The weight with the best mean reciprocal rank among the nearest candidates, the smallest of equals."""
+    """The weight that helps most among the nearest candidates, 0 unless its gain is twice its standard error.
+
+    With it the mean reciprocal rank of every weight.
+    """
     ranks: dict[float, list[float]] = {weight: [] for weight in _WEIGHTS}
     for index in held_out:
         nearest = np.argsort(-cosines[index])[:_CANDIDATES]
@@ -176,9 +179,14 @@ def _chosen_weight(
             own = scores[list(nearest).index(index)]
             ranks[weight].append(1 / (1 + int((scores > own).sum())))
     figures = {weight: float(np.mean(found)) for weight, found in ranks.items()}
-    best = max(figures.values())
-    chosen = next(weight for weight in _WEIGHTS if figures[weight] == best)
+    cosine = np.array(ranks[0.0])
+    sure = [weight for weight, found in ranks.items() if _surely_better(np.array(found) - cosine)]
+    chosen = max(sure, key=figures.__getitem__, default=0.0)
     return chosen, {str(weight): round(value, 4) for weight, value in figures.items()}
+
+
+def _surely_better(gains: Any) -> bool:
+    return float(gains.mean()) > 2 * float(gains.std(ddof=1)) / len(gains) ** 0.5
 
 
 def blended(cosines: Any, said: Any, weight: float) -> Any:

@@ -16,8 +16,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-# The public names come when a proxy or a hosts file leads them here.
-_VIRTUAL_HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.(?:localhost|oss-[a-z0-9-]+\.aliyuncs\.com)(:\d+)?")
+_VIRTUAL_HOST = re.compile(r"([a-z0-9][a-z0-9-]{1,61}[a-z0-9])\.localhost(:\d+)?")
 _MAX_DOCUMENT = 4 * 1024 * 1024
 
 

@@ -248,16 +248,28 @@ def _translated(error: oss2.exceptions.OssError, place: str, endpoint: str) -> E
         "request_id": error.request_id or "",
         "endpoint": endpoint,
     }
-    if error.status in {429, 500, 502, 503, 504} or error.status < 0:
-        return ServiceUnavailable(f"OSS could not answer for {place}", **facts)
+    if error.status == 429:
+        text = f"OSS is throttling calls about {place}; call less often or ask for a higher quota"
+        return ServiceUnavailable(text, **facts, throttled=True)
+    if error.status in {500, 502, 503, 504} or error.status < 0:
+        return ServiceUnavailable(f"OSS could not answer for {place}; try again later", **facts)
+    if facts["code"] == "NoSuchBucket":
+        text = f"there is no bucket for {place}; create it or correct oss.bucket"
+        return ServiceNotFound(text, **facts)
     if error.status == 404:
         return ServiceNotFound(f"there is no {place}", **facts)
     if error.status in {409, 412}:
         return ServiceConflict(f"{place} was changed or created by another writer", **facts)
-    remedy = "check the access key and its RAM policy" if error.status == 403 else "check the request"
-    if "SecurityToken" in facts["code"]:
-        remedy = "take a new STS token"
-    return ServiceRefused(f"OSS refused {place}: {error.message or 'no reason given'}; {remedy}", **facts)
+    said = " ".join((error.message or "no reason given").split()).rstrip(".")
+    return ServiceRefused(f"OSS refused {place}: {said}; {_remedy(error.status, facts['code'])}", **facts)
+
+
+def _remedy(status: int, code: str) -> str:
+    if "SecurityToken" in code:
+        return "take a new STS token"
+    if "Quota" in code or "TooMany" in code or code == "UserDisable":
+        return "free some of the quota, ask for more, or settle the account"
+    return "check the access key and its RAM policy" if status == 403 else "check the request"
 
 
 def _info(key: str, result: Any) -> ObjectInfo:

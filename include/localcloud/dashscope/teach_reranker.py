@@ -15,6 +15,7 @@ import argparse
 import fcntl
 import json
 import logging
+import math
 import os
 import shutil
 import sys
@@ -186,7 +187,8 @@ def _chosen_weight(
 
 
 def _surely_better(gains: Any) -> bool:
-    return float(gains.mean()) > 2 * float(gains.std(ddof=1)) / len(gains) ** 0.5
+    error = float(gains.std(ddof=1)) / math.sqrt(len(gains))
+    return float(gains.mean()) > 2 * error
 
 
 def blended(cosines: Any, said: Any, weight: float) -> Any:

@@ -44,7 +44,7 @@ def released(
     found = {symbol.title: symbol for symbol in symbols("networkx", root / "networkx")}
     unique = {symbol.summary: symbol for symbol in found.values()}
     chosen = sorted(unique.values(), key=lambda symbol: symbol.body)[:DOCUMENTS]
-    it.ingest({"_id": one.title, "title": one.title, "text": one.body} for one in chosen)
+    it.ingest({"_id": one.title, "title": one.title, "text": one.body[:800]} for one in chosen)
     queries = {one.title: (one.summary, {one.title: 1}) for one in sorted(chosen, key=lambda one: one.summary)}
     names = list(queries)
     it.judge_by("test", {name: queries[name] for name in names[:TEST]})

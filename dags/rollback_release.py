@@ -19,7 +19,7 @@ from contextlib import ExitStack, closing
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import Param, dag, get_current_context, task
+from airflow.sdk import Param, dag, task
 
 from searchloom.settings import CORPUS_PATTERN, ENGINES
 from searchloom_dags.assets import CHUNKS
@@ -74,7 +74,6 @@ def rollback_release() -> None:
             )
         key = keys.composite(corpus, None)
         done = {"key": key, "release": release.number, "embedding": release.embedding.version}
-        get_current_context()["outcome"] = f"release {release.number} serves {corpus}"
         event = outlet_events[CHUNKS]
         event.extra = done
         event.add_partitions(key)

@@ -30,6 +30,8 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.writing"):  # what a killed process left
+            path.unlink(missing_ok=True)
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Write the state of a step; older ones go, but for one that stands in if this one is damaged."""

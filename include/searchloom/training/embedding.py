@@ -19,9 +19,9 @@ from searchloom.training import texts
 from searchloom.training.batches import Order, Pair, Pairs
 from searchloom.training.checkpoints import Checkpoints, Weights
 from searchloom.training.dev import MEASURE, Dev
-from searchloom.training.loop import Loop, Outcome
+from searchloom.training.loop import Loop, Outcome, weights_of
 from searchloom.training.losses import in_batch_ranking
-from searchloom.training.model_files import load_bi_encoder
+from searchloom.training.model_files import load_bi_encoder, prepare
 from searchloom.training.parameters import EmbeddingParameters
 from searchloom.training.precision import mixed
 from searchloom.training.program import Job, run
@@ -88,25 +88,23 @@ def _candidates(batch: Sequence[Pair], negatives: int) -> list[tuple[str, str]]:
 
 def train(job: Job[EmbeddingParameters]) -> Outcome:
     """Train, and choose the blend."""
-    model = load_bi_encoder(job.base)
-    task = EmbeddingTask(model, job.training_set, job.parameters, max_tokens=job.max_tokens)
-    base = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    progress, shares = job.progress, job.parameters.blends
-    outcome = Loop(
-        task, job.parameters, Checkpoints(job.checkpoints), progress, reserved=sum(share < 1 for share in shares)
-    ).run()
-    best = (-1.0, 0.0, outcome.weights)
-    for share in shares:
-        weights = blended(base, outcome.weights, share)
-        model.load_state_dict(weights)
+    told = job.parameters
+    model = prepare(load_bi_encoder(job.base), dropout=told.dropout, save_memory=told.save_memory)
+    task = EmbeddingTask(model, job.training_set, told, max_tokens=job.max_tokens)
+    base = weights_of(model)
+    reserved = sum(share < 1 for share in told.blends)
+    outcome = Loop(task, told, Checkpoints(job.checkpoints), job.progress, reserved=reserved).run()
+    best_value, best_share = -1.0, 1.0
+    for share in told.blends:
+        model.load_state_dict(blended(base, outcome.weights, share))
         model.eval()
-        figures = task.evaluate()
-        progress.note("blend", share=share, **figures)
+        figures = {MEASURE: outcome.state.best_value} if share == 1 else task.evaluate()
+        job.progress.note("blend", share=share, **figures)
         log.info("dev with %.0f %% of the trained weights: %s %.4f", 100 * share, MEASURE, figures[MEASURE])
-        if figures[MEASURE] > best[0]:
-            best = (figures[MEASURE], share, weights)
-    model.load_state_dict(best[2])
-    job.keep(model, outcome.state, {f"dev_after_{MEASURE}": best[0], "blend": best[1]})
+        if figures[MEASURE] > best_value:
+            best_value, best_share = figures[MEASURE], share
+    model.load_state_dict(blended(base, outcome.weights, best_share))
+    job.keep(model, outcome.state, {f"dev_after_{MEASURE}": best_value, "blend": best_share})
     return outcome
 
 

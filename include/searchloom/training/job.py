@@ -76,6 +76,11 @@ def training_job(
         version=version,
         command=shlex.join([*words, *options(parameters)]),
         data_sources=[asdict(mount) for mount in mounts],
-        environment={"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"},
+        environment={
+            "HF_HUB_OFFLINE": "1",
+            "TOKENIZERS_PARALLELISM": "false",
+            "PYTHONUNBUFFERED": "1",
+            "OMP_WAIT_POLICY": "PASSIVE",  # a thread that waits leaves its core to the others of the machine
+        },
         max_minutes=round(parameters.max_minutes * _OVERHEAD) + 10,
     )

@@ -199,8 +199,8 @@ class Loop:
 
 
 def weights_of(model: Any) -> Weights:
-    """Return a copy of a model's weights."""
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+    """Return a copy of a model's weights, in main memory."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
 
 
 def _rate(share: float, warm_up: float) -> float:

@@ -35,6 +35,16 @@ def load_cross_encoder(folder: Path, *, max_tokens: int) -> Any:
     return model.float()
 
 
+def prepare(model: Any, *, dropout: float, save_memory: bool) -> Any:
+    """Set how a model is trained, which is no part of what is saved."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    if save_memory:
+        model.gradient_checkpointing_enable()
+    return model
+
+
 def makes_vectors(folder: Path) -> bool:
     """Whether a folder holds a bi-encoder: its modules pool the tokens into one vector."""
     path = folder / "modules.json"

@@ -18,12 +18,16 @@ class Parameters(BaseModel):
 
     epochs: float = Field(default=1.0, gt=0, description="times that every judged pair is seen")
     batch_size: int = Field(default=32, ge=2, description="pairs a step")
-    negatives: int = Field(default=2, ge=0, description="mined negatives a pair")
+    negatives: int = Field(default=1, ge=0, description="mined negatives a pair")
     corpus_ratio: float = Field(default=2.0, ge=0, description="corpus pairs for each judged pair of an epoch")
-    max_tokens: int = Field(default=192, ge=16, description="that training reads of a text; less than the model may")
+    max_tokens: int = Field(default=160, ge=16, description="that training reads of a text; less than the model may")
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up: float = Field(default=0.1, ge=0, lt=1, description="share of the training in which the rate rises")
+    dropout: float = Field(
+        default=0.0, ge=0, lt=1, description="on a processor it takes as long as a layer, and memory in plenty"
+    )
+    save_memory: bool = Field(default=False, description="compute forward twice rather than keep everything")
     max_minutes: float = Field(default=4.0, gt=0, description="for training and its evaluations together")
     evaluations: int = Field(default=3, ge=1, description="on dev, at even distances; fewer where they cost too much")
     patience: int = Field(default=2, ge=1, description="evaluations without a new best after which training ends")

@@ -95,7 +95,8 @@ class Job(Generic[P]):
 def run(kind: Kind, of: type[P], train: Callable[[Job[P]], object], arguments: Sequence[str] | None) -> int:
     """Read the options, train unless the model is there, and return the exit status: 1 after a sentence."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for noisy in ("httpx", "sentence_transformers"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", category=FutureWarning)
     try:
         job = _job(kind, of, arguments)

@@ -23,7 +23,7 @@ from searchloom.training.checkpoints import Checkpoints
 from searchloom.training.dev import MEASURE, Dev
 from searchloom.training.loop import Loop, Outcome
 from searchloom.training.losses import distilled, listwise
-from searchloom.training.model_files import load_bi_encoder, load_cross_encoder, makes_vectors
+from searchloom.training.model_files import load_bi_encoder, load_cross_encoder, makes_vectors, prepare
 from searchloom.training.parameters import RerankerParameters
 from searchloom.training.precision import mixed
 from searchloom.training.program import Job, run
@@ -138,7 +138,9 @@ def train(job: Job[RerankerParameters]) -> Outcome:
     if not makes_vectors(retriever):
         raise UsageError(f"{retriever} makes no vectors; name the model that finds the candidates with --retriever")
     torch.manual_seed(job.parameters.seed)  # the new head is drawn by chance
+    told = job.parameters
     model = load_cross_encoder(job.base, max_tokens=job.max_tokens)
+    prepare(model, dropout=told.dropout, save_memory=told.save_memory)
     task = RerankerTask(
         model, load_bi_encoder(retriever), job.training_set, job.parameters,
         max_tokens=job.max_tokens, teacher=job.teacher,

@@ -52,6 +52,7 @@ def localcloud(settings: Settings) -> Part:
             "LOCALCLOUD_ACCESS_KEY_SECRET": secret,
             "LOCALCLOUD_API_KEY": settings.bailian.api_key.get_secret_value(),
             "LOCALCLOUD_ELASTICSEARCH_URL": settings.elasticsearch.url,
+            "LOCALCLOUD_CACHE": str(settings.cache.resolve() / "localcloud"),
         }
         return Launch(tuple(command), environment(settings) | own, HOME)
 

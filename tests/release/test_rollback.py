@@ -145,7 +145,9 @@ class Traffic:
             self.wrong.append(f"release {release}: {found} first, of {marks}, degraded {answer['degraded']}")
 
 
-def test_no_query_fails_or_mixes_two_releases_while_they_take_turns(two: Two, tmp_path: Path) -> None:
+def test_no_query_fails_or_mixes_two_releases_while_they_take_turns(
+    two: Two, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     traffic, token = Traffic(), tokens.sign(two.settings, user="tester")
     switches: list[float] = []
     with query_service(two.settings, tmp_path / "query.log") as (url, _), ThreadPoolExecutor(CLIENTS) as pool:
@@ -169,6 +171,7 @@ def test_no_query_fails_or_mixes_two_releases_while_they_take_turns(two: Two, tm
     assert traffic.wrong == []
     assert {1, 2} == set(traffic.answered)
     assert max(switches) < GENEROUS_S, switches
+    record_property("seconds until a client saw the other release", [round(one, 2) for one in switches])
 
 
 def _wait(happened: Callable[[], bool], what: str) -> None:

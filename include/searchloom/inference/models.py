@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from searchloom.embedding.card import ModelCard
 from searchloom.embedding.encoder import Encoder
-from searchloom.embedding.model import fingerprint
+from searchloom.embedding.model import describe, fingerprint
 from searchloom.embedding.reranker import Reranker
 from searchloom.errors import Terminal
 from searchloom.inference.handler import EmbeddingHandler, RerankHandler, ServedModel
@@ -49,13 +49,17 @@ def load(folder: Path, card: ModelCard, threads: int) -> EmbeddingHandler | Rera
 
 
 def _embedding(folder: Path, card: ModelCard, threads: int) -> EmbeddingHandler:
+    _expect_dims(card, describe(folder).dims)  # before seconds are spent on loading it
     encoder = Encoder(folder, threads)
-    made = encoder.encode([_WARM_UP]).shape[1]
+    _expect_dims(card, encoder.encode([_WARM_UP]).shape[1])
+    return EmbeddingHandler(ServedModel(card.version, card.dims), encoder.encode)
+
+
+def _expect_dims(card: ModelCard, made: int) -> None:
     if made != card.dims:
         raise Terminal(
             f"model {card.version!r} makes vectors of {made} numbers, its card says {card.dims}; publish it again"
         )
-    return EmbeddingHandler(ServedModel(card.version, card.dims), encoder.encode)
 
 
 def _reranker(folder: Path, card: ModelCard, threads: int) -> RerankHandler:

@@ -195,5 +195,6 @@ def _expect_started(eas: PaiEas, service: Service, version: str) -> None:
         lines = [line for line in eas.logs(name=service.name) if line.strip()]
     except (ServiceNotFound, ServiceUnavailable):
         lines = []
-    why = lines[-1] if lines else service.message
+    # Another start may be under way already: what it has logged so far says nothing.
+    why = next((line for line in reversed(lines) if "ERROR" in line), lines[-1] if lines else service.message)
     raise Terminal(f"service {service.name!r} of model {version!r} does not start: {why}")

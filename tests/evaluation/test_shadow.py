@@ -55,7 +55,7 @@ def test_the_shadow_of_the_live_release_has_the_figures_of_the_query_api(
     shown = evaluate(JUDGED, search, engines=[engine], modes=["vector", "hybrid"])[engine]
     live = registry.current(Oss(served.oss), collection.CORPUS)
     assert live is not None
-    vectors = embed(QUERIES, encode).vectors
+    vectors = embed(QUERIES, encode)
     found = collect(served, engine, live.generation[engine], QUERIES, vectors, access=Access("default"))
     ranked = rankings(Side(live.fusion), found)
     for mode, mine in (("hybrid", ranked.served), ("vector", ranked.vector)):
@@ -76,7 +76,7 @@ def test_a_reranker_reads_the_text_as_it_is_embedded_and_each_pair_once(served: 
     queries = {"join": QUERIES["join"]}
     for engine in ENGINES:
         found = collect(
-            served, engine, live.generation[engine], queries, embed(queries, encode).vectors,
+            served, engine, live.generation[engine], queries, embed(queries, encode),
             access=Access("default"), texts=True,
         )  # fmt: skip
         ranked = shadow.rank(found["join"], Fusion(), rerank)

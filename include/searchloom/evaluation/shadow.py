@@ -90,26 +90,9 @@ class Rankings:
     vector: dict[str, list[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """The vector of each query by id, and how long one took: half of them, and 95 of 100, at most (milliseconds)."""
-
-    vectors: dict[str, NDArray[np.float32]]
-    p50_ms: float
-    p95_ms: float
-
-
-def embed(queries: Mapping[str, str], encode: Encode) -> Embedded:
-    """Embed one query after the other, as they arrive online; the first, unmeasured, warms the model up."""
-    encode(["warm up"])
-    vectors: dict[str, NDArray[np.float32]] = {}
-    took: list[float] = []
-    for query_id, query in queries.items():
-        started = time.perf_counter()
-        vectors[query_id] = encode([query.strip()])[0]
-        took.append((time.perf_counter() - started) * 1000)
-    p50, p95 = np.quantile(took, [0.5, 0.95]) if took else (0.0, 0.0)
-    return Embedded(vectors, round(float(p50), 1), round(float(p95), 1))
+def embed(queries: Mapping[str, str], encode: Encode) -> dict[str, NDArray[np.float32]]:
+    """Return the vector of each query by id, made one after the other, as they arrive online."""
+    return {query_id: encode([query.strip()])[0] for query_id, query in queries.items()}
 
 
 def collect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -24,6 +25,7 @@ JUDGED, KNOWN = "judged", "known items"
 UNSEEN = f"{JUDGED}, unseen documents"
 
 _TENANT = "default"
+_TIMED = 50  # queries
 
 ByEngine = dict[EngineName, dict[str, Values]]
 """engine -> stratum -> query_id -> nDCG@10."""
@@ -36,7 +38,6 @@ class Answers:
     served: ByEngine
     fused: ByEngine
     vector: ByEngine
-    query_ms: float  # to embed a query, in half of the cases
     rerank: Rerank | None
 
     @property
@@ -63,11 +64,9 @@ class Trial:
         """Ask both engines every query, as one side."""
         rerank = side.rerank()
         as_side = Side(side.what.fusion or Fusion(), rerank)
-        found = Answers({}, {}, {}, 0.0, rerank)
-        took: list[float] = []
+        found = Answers({}, {}, {}, rerank)
         for stratum, asked in self.strata.items():
-            lists, p50_ms = ask(self.settings, side, asked, texts=rerank is not None)
-            took.append(p50_ms)
+            lists = ask(self.settings, side, asked, texts=rerank is not None)
             for engine, one in lists.items():
                 ranked = shadow.rankings(as_side, one)
                 for into, order in (
@@ -76,8 +75,25 @@ class Trial:
                     (found.vector, ranked.vector),
                 ):
                     into.setdefault(engine, {})[stratum] = metrics.per_query(asked.qrels, order)["ndcg@10"]
-        found.query_ms = median(took)
         return found
+
+    def query_ms(self) -> tuple[float, float]:
+        """Milliseconds in which half of the queries are embedded, live and candidate.
+
+        Measured in turns: whatever else keeps the machine busy slows both.
+        """
+        texts = [text for asked in self.strata.values() for text in asked.queries.values()][:_TIMED]
+        models = (
+            [self.live.model] if self.candidate.model is self.live.model else [self.live.model, self.candidate.model]
+        )
+        took: list[list[float]] = [[] for _ in models]
+        for text in texts:
+            for model, times in zip(models, took, strict=True):
+                started = time.perf_counter()
+                model.encode([text])
+                times.append((time.perf_counter() - started) * 1000)
+        medians = [round(median(times), 1) for times in took]
+        return medians[0], medians[-1]
 
     def groups(self, live: Answers, ours: Answers) -> tuple[list[Figure], list[Guard]]:
         """Compare every stratum and the unseen documents, on each engine and on both; and say what was lost."""
@@ -117,18 +133,16 @@ class Trial:
         return found
 
 
-def ask(
-    settings: Settings, side: Loaded, asked: Collection, *, texts: bool
-) -> tuple[dict[EngineName, dict[str, Found]], float]:
-    """Return what both engines find, as one side asks them, and the milliseconds that half of the embeddings took."""
-    embedded = shadow.embed(asked.queries, side.model.encode)
+def ask(settings: Settings, side: Loaded, asked: Collection, *, texts: bool) -> dict[EngineName, dict[str, Found]]:
+    """Return what both engines find, as one side asks them; queries are embedded one by one, as they are online."""
+    vectors = shadow.embed(asked.queries, side.model.encode)
     found: dict[EngineName, dict[str, Found]] = {}
     for engine, index in side.what.generation.items():
         log.info("asking %s %d queries of index %s", engine, len(asked.queries), index)
         found[engine] = shadow.collect(
-            settings, engine, index, asked.queries, embedded.vectors, access=Access(_TENANT), texts=texts
+            settings, engine, index, asked.queries, vectors, access=Access(_TENANT), texts=texts
         )
-    return found, embedded.p50_ms
+    return found
 
 
 def both(engines: ByEngine) -> dict[str, Values]:

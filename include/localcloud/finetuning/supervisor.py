@@ -87,7 +87,7 @@ class Supervisor:
     def _run(self, job: Job) -> dict[str, Any] | None:
         folder = self._jobs.folder(job.id)
         run = DetachedRun(folder, (_VARIABLE, str(folder)), self._closing)
-        if run.started_ms is None and self._is_canceling(job):
+        if run.started_ms is None and self._must_stop(job):
             run.stop()
         if not run.start():
             return None
@@ -95,13 +95,17 @@ class Supervisor:
         if job.must_fail:
             run.kill()
             write_json(folder / "result.json", failed("InternalError", "The failure was asked for at /_faults."))
-        result = run.follow(must_stop=lambda: self._is_canceling(job), meanwhile=self._queue)
+        result = run.follow(must_stop=lambda: self._must_stop(job), meanwhile=self._queue)
         if result is not None:
             run.kill()
         return result
 
-    def _is_canceling(self, job: Job) -> bool:
-        return self._jobs.get(job.id).status == "CANCELING"
+    def _must_stop(self, job: Job) -> bool:
+        """A job may be canceled, or even deleted, between being chosen from the queue and its process's start."""
+        try:
+            return self._jobs.get(job.id).status in {"CANCELING", "CANCELED"}
+        except DashScopeError:
+            return True
 
     def _finish(self, job: Job, result: dict[str, Any]) -> None:
         folder = self._jobs.folder(job.id)

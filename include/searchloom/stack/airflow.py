@@ -139,6 +139,7 @@ def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
             "simple_auth_manager_passwords_file": home / "passwords.json",
             "execution_api_server_url": f"{url}/execution/",
             "fernet_key": memory.airflow_fernet_key,
+            "test_connection": "Enabled",
         },
         "database": {
             # Four processes share one file: a writer waits for its turn instead of failing after five seconds.

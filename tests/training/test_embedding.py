@@ -104,7 +104,7 @@ def test_prefixes_of_matryoshka_vectors_rank_too(training_set: Path, base: Path,
 
 
 def test_a_killed_training_goes_on_where_it_was(training_set: Path, base: Path, tmp_path: Path) -> None:
-    slow = ("--epochs", "40", "--checkpoint-seconds", "0.2", "--learning-rate", "1e-3")
+    slow = ("--epochs", "20", "--checkpoint-seconds", "0.2", "--learning-rate", "1e-3")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, "-m", "searchloom.training.embedding", *options(training_set, base, killed, *slow)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:

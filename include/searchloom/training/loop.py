@@ -182,6 +182,7 @@ class Loop:
         state = self._state
         whole = {**vars(state), "weights": weights_of(self._task.model), "optimizer": self._optimizer.state_dict()}
         self._checkpoints.save(state.step, {**whole, "records": self._progress.records})
+        log.info("checkpoint of step %d is written", state.step)
 
     def _resume(self) -> State:
         found = self._checkpoints.load()

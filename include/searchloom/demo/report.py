@@ -22,7 +22,9 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     documents: dict[str, int] = field(default_factory=dict)
     work: dict[str, Any] = field(default_factory=dict)
-    quality: dict[Any, Any] = field(default_factory=dict)
+    quality_before: dict[Any, Any] = field(default_factory=dict)  # of the base model's release
+    quality: dict[Any, Any] = field(default_factory=dict)  # of the release that serves at the end
+    candidate: dict[str, Any] = field(default_factory=dict)  # what the judge said of the own models
     urls: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
@@ -39,6 +41,8 @@ class Report:
             "corpus": self.corpus,
             "documents": self.documents,
             "work": self.work,
+            "quality_before": self.quality_before,
+            "candidate": self.candidate,
             "quality": self.quality,
             "seconds": self.seconds,
             "urls": self.urls,
@@ -52,7 +56,10 @@ NOTES = [
         "line of a docstring finds its document, and the line itself is left out of the text. Human-judged figures "
         "come from `searchloom corpus import-beir`."
     ),
-    "The vectors are those of the packaged base model (all-MiniLM-L6-v2, 384 dimensions), not trained on this corpus.",
+    (
+        "The base model is all-MiniLM-L6-v2 as it comes, 384 dimensions. Own models are trained on the judgments of "
+        "other queries and on the corpus itself; they serve only where the judge finds them better."
+    ),
 ]
 
 
@@ -66,8 +73,19 @@ def render(report: Report) -> RenderableType:
     for name, seconds in report.seconds.items():
         times.add_row(name, f"{seconds:.0f}")
     times.add_row("all", f"{sum(report.seconds.values()):.0f}", style="bold")
-    quality = quality_table(report.quality, title="known-item search, test queries")
+    tables: list[RenderableType] = [
+        quality_table(report.quality_before, title="base model: known-item search, test queries")
+    ]
+    if report.candidate:
+        tables.append(_sentence(report.candidate))
+    if report.candidate.get("promoted"):
+        tables.append(quality_table(report.quality, title="own models: the same queries"))
     links = Table.grid(padding=(0, 2))
     for name, url in report.urls.items():
         links.add_row(f"[bold]{name}", url)
-    return Group("", facts, "", quality, *(f"[dim]{note}" for note in NOTES), "", times, "", links)
+    return Group("", facts, "", *tables, "", *(f"[dim]{note}" for note in NOTES), "", times, "", links)
+
+
+def _sentence(candidate: dict[str, Any]) -> str:
+    outcome = "and serves now" if candidate["promoted"] else "and does not serve"
+    return f"\nThe own models, by the judge: [bold]{candidate['verdict']}[/], {outcome}. {candidate['summary']}\n"

@@ -8,7 +8,12 @@ from collections.abc import Iterable
 from searchloom.orchestration.api import AirflowApi, Json
 from searchloom.orchestration.follow import Run
 
-_LAST_TASK = {"ingest_corpus": "commit", "embed_corpus": "announce", "load_search": "publish"}
+_LAST_TASK = {
+    "ingest_corpus": "commit",
+    "embed_corpus": "announce",
+    "load_search": "publish",
+    "train_models": "clear_up",
+}
 _DOCUMENTS = ("new", "changed", "unchanged", "removed", "quarantined")
 _VECTORS = ("embedded", "present")
 _LOADED = ("written", "deleted", "current", "refused", "waiting")
@@ -32,6 +37,7 @@ def summary(api: AirflowApi, runs: list[Run]) -> Json:
         "chunks": sum(committed.get("chunks", 0) for committed in ingested),
         "vectors": _sums(embedded, _VECTORS),
         "engines": {engine: dict(counts) for engine, counts in engines.items()},
+        "candidates": results["train_models"],
     }
 
 
@@ -44,9 +50,15 @@ def sentences(summary: Json) -> list[str]:
     if "embed_corpus" in ran:
         lines.append(f"Vectors: {_listed(summary['vectors'])}")
     lines.extend(f"{engine}: {_listed(counts)}" for engine, counts in summary["engines"].items())
+    lines.extend(_verdict(candidate) for candidate in summary["candidates"])
     seconds = sum(run["seconds"] for run in summary["runs"])
     lines.append(f"{len(summary['runs'])} runs, {seconds:.0f} s of run time, {summary['state']}")
     return lines
+
+
+def _verdict(candidate: Json) -> str:
+    outcome = "is the live release now" if candidate["promoted"] else "serves as before"
+    return f"Candidate: {candidate['verdict']}. {candidate['summary']} Release {candidate['release']} {outcome}"
 
 
 def _results(api: AirflowApi, runs: list[Run], dag_id: str) -> list[Json]:

@@ -13,7 +13,7 @@ from searchloom.training.program import options
 
 _SET, _BASE, _RETRIEVER = "/mnt/training-set", "/mnt/base", "/mnt/retriever"
 _MODEL, _CHECKPOINTS = "/mnt/model", "/mnt/checkpoints"
-_OVERHEAD = 2.0  # starting, loading, saving: job minutes beside those of training, times this
+_OVERHEAD = 3.0  # a busy machine: minutes on the wall for one of training; starting and saving come on top
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

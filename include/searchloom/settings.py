@@ -94,13 +94,14 @@ class Airec(BaseModel):
 
 
 class Engine(BaseModel):
-    """One search engine. ``heap`` counts only for the engines that ``searchloom up`` starts itself."""
+    """One search engine. ``heap`` and ``inference`` count only for the engines that ``searchloom up`` starts itself."""
 
     url: str
     username: str = ""
     password: SecretStr = SecretStr("")
     ca_certs: Path | None = None
     heap: str = "768m"
+    inference: bool = Field(default=False, description="with what it calls models with itself: 390 MB more to fetch")
 
 
 class Airflow(BaseModel):

@@ -3,6 +3,8 @@
 Maven resolves one profile of ``deploy/engines/pom.xml`` into a repository of our own below the cache; every file is
 checked against ``engines.lock``; the home is built in a sibling folder and renamed into place, so that a home that
 exists is whole. What was fetched stays until then: an interrupted set-up goes on where it stopped.
+
+An engine that is to call models itself (``settings.opensearch.inference``) has a home of its own beside the light one.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import os
 import shutil
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,10 +46,7 @@ ORIGIN: dict[EngineName, str] = {
         "Its licence is the Elastic License 2.0 ({home}/LICENSE.txt): use it here, do not redistribute it."
     ),
 }
-_LAYOUTS: dict[EngineName, Callable[[list[Artifact], Path, Path], None]] = {
-    "opensearch": engine_layout.lay_out_opensearch,
-    "elasticsearch": engine_layout.lay_out_elasticsearch,
-}
+_INFERENCE_PROFILES: dict[EngineName, tuple[str, ...]] = {"opensearch": ("opensearch-inference",), "elasticsearch": ()}
 
 
 def folder(settings: Settings) -> Path:
@@ -57,13 +56,20 @@ def folder(settings: Settings) -> Path:
 
 def home(settings: Settings, engine: EngineName) -> Path:
     """Return where an engine's home is, or will be."""
-    return folder(settings) / f"{engine}-{VERSIONS[engine]}"
+    return folder(settings) / f"{engine}-{VERSIONS[engine]}{'-inference' if settings.engine(engine).inference else ''}"
+
+
+def _locks(settings: Settings, engine: EngineName) -> tuple[Path, ...]:
+    """Return the locks that a home is made from."""
+    inference = settings.engine(engine).inference
+    return (engine_lock.LOCK, engine_lock.INFERENCE_LOCK) if inference else (engine_lock.LOCK,)
 
 
 def ready(settings: Settings, engine: EngineName) -> bool:
     """Tell whether an engine's home is there, built from the lock as it is now."""
     stamp = home(settings, engine) / STAMP
-    return stamp.is_file() and stamp.read_text(encoding="utf-8") == engine_lock.fingerprint()
+    locks = _locks(settings, engine)
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == engine_lock.fingerprint(*locks)
 
 
 def ensure(settings: Settings, console: Console) -> None:
@@ -96,7 +102,8 @@ class _Build:
     progress: Progress
 
     def run(self) -> None:
-        artifacts = [artifact for artifact in engine_lock.read() if artifact.engine == self.engine]
+        locked = [artifact for lock in _locks(self.settings, self.engine) for artifact in engine_lock.read(lock)]
+        artifacts = [artifact for artifact in locked if artifact.engine == self.engine]
         total = sum(artifact.size for artifact in artifacts)
         bar = self.progress.add_task(f"{self.engine} {VERSIONS[self.engine]}: download", total=total)
         repository = self.settings.cache / "m2" / self.engine
@@ -118,11 +125,12 @@ class _Build:
 
     def _fetch(self, repository: Path, bar: TaskID) -> None:
         log = self.settings.cache / f"maven-{self.engine}.log"
+        more = _INFERENCE_PROFILES[self.engine] if self.settings.engine(self.engine).inference else ()
         done = threading.Event()
         watch = threading.Thread(target=self._watch, args=(repository, bar, done), daemon=True)
         watch.start()
         try:
-            resolve(self.engine, repository, log)
+            resolve(self.engine, repository, log, more)
         finally:
             done.set()
             watch.join()
@@ -148,24 +156,30 @@ class _Build:
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir()
         try:
-            _LAYOUTS[self.engine](artifacts, repository, building)
+            if self.engine == "opensearch":
+                engine_layout.lay_out_opensearch(artifacts, repository, building)
+            else:
+                inference = self.settings.elasticsearch.inference
+                engine_layout.lay_out_elasticsearch(artifacts, repository, building, inference=inference)
         except OSError as error:
             raise Terminal(
                 f"cannot write {building}: {error.strerror or error}; free some disk space and run 'make setup' again"
             ) from error
-        (building / STAMP).write_text(engine_lock.fingerprint(), encoding="utf-8")
+        stamp = engine_lock.fingerprint(*_locks(self.settings, self.engine))
+        (building / STAMP).write_text(stamp, encoding="utf-8")
         _let_everyone_read(building)
         shutil.rmtree(target, ignore_errors=True)
         building.rename(target)
 
 
-def resolve(engine: EngineName, repository: Path, log: Path) -> None:
-    """Let Maven fetch one profile of the pom into ``repository``; its output goes to ``log``.
+def resolve(engine: EngineName, repository: Path, log: Path, more: tuple[str, ...] = ()) -> None:
+    """Let Maven fetch an engine's profile of the pom, and ``more`` of them, into ``repository``; it writes to ``log``.
 
     Raises ``UsageError`` when there is no Maven, ``Transient`` with Maven's own first complaint when it fails.
     """
     command = [
-        "mvn", "--batch-mode", "--no-transfer-progress", "--file", str(engine_lock.POM), "--activate-profiles", engine,
+        "mvn", "--batch-mode", "--no-transfer-progress", "--file", str(engine_lock.POM),
+        "--activate-profiles", ",".join((engine, *more)),
         f"-Dmaven.repo.local={repository}", "-DincludeScope=runtime", "dependency:resolve",
     ]  # fmt: skip
     environment = dict(os.environ)

@@ -33,6 +33,10 @@ ELASTICSEARCH_MODULES = {
     "parent-join", "reindex", "rest-root", "transport-netty4", "health-shards-availability", "dot-prefix-validation",
     "user-agent",
 }  # fmt: skip
+ELASTICSEARCH_INFERENCE = "x-pack-inference"
+"""37 MB of clients of other people's services; only a home with inference has it."""
+ML_COMMONS_LEFT_OUT = "onnxruntime_gpu-"
+"""300 of the plugin's 400 MB: for models inside the server, on its own GPU."""
 ELASTICSEARCH_TOOLS = {"server-launcher", "server-cli", "plugin-cli", "security-cli", "ansi-console"}
 
 
@@ -67,16 +71,17 @@ def lay_out_opensearch(artifacts: list[Artifact], repository: Path, home: Path) 
         (home / name).mkdir(exist_ok=True)
 
 
-def lay_out_elasticsearch(artifacts: list[Artifact], repository: Path, home: Path) -> None:
+def lay_out_elasticsearch(artifacts: list[Artifact], repository: Path, home: Path, *, inference: bool = False) -> None:
     """Take Elasticsearch out of SonarQube's zip: what a single node needs, the licence and the notice.
 
-    Raises ``Terminal`` when the zip holds another version.
+    With ``inference`` the module for ``_inference`` comes along. Raises ``Terminal`` if the zip holds another version.
     """
+    modules = ELASTICSEARCH_MODULES | ({ELASTICSEARCH_INFERENCE} if inference else set())
     (artifact,) = artifacts
     with zipfile.ZipFile(artifact.path(repository)) as archive:
         for entry in archive.infolist():
             parts = PurePosixPath(entry.filename).parts
-            if entry.is_dir() or len(parts) < 3 or parts[1] != "elasticsearch" or not _wanted(parts[2:]):
+            if entry.is_dir() or len(parts) < 3 or parts[1] != "elasticsearch" or not _wanted(parts[2:], modules):
                 continue
             target = home.joinpath(*parts[2:])
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -90,10 +95,10 @@ def lay_out_elasticsearch(artifacts: list[Artifact], repository: Path, home: Pat
         (home / name).mkdir(exist_ok=True)
 
 
-def _wanted(parts: tuple[str, ...]) -> bool:
+def _wanted(parts: tuple[str, ...], modules: set[str]) -> bool:
     match parts:
         case ("modules", module, *_):
-            return module in ELASTICSEARCH_MODULES
+            return module in modules
         case ("lib", "tools", tool, *_):
             return tool in ELASTICSEARCH_TOOLS
         case ("lib", "platform", platform, *_):
@@ -112,7 +117,8 @@ def _unpack_plugin(source: Path, plugins: Path) -> None:
         values = dict(
             line.split("=", 1) for line in descriptor.splitlines() if "=" in line and not line.startswith("#")
         )
-        archive.extractall(plugins / values["name"])  # the archive's sha256 is the lock's
+        wanted = [name for name in archive.namelist() if not name.startswith(ML_COMMONS_LEFT_OUT)]
+        archive.extractall(plugins / values["name"], wanted)  # the archive's sha256 is the lock's
 
 
 def _link(source: Path, target: Path) -> None:

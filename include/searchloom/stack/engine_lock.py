@@ -1,4 +1,4 @@
-"""``deploy/engines/engines.lock``: every file the engine homes are made of, with its size and sha256."""
+"""``deploy/engines/*.lock``: every file the engine homes are made of, with its size and sha256."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from searchloom.settings import HOME, EngineName
 FOLDER = HOME / "deploy" / "engines"
 POM = FOLDER / "pom.xml"
 LOCK = FOLDER / "engines.lock"
+INFERENCE_LOCK = FOLDER / "inference.lock"
+"""What a home with inference holds besides."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,6 @@ def read(path: Path = LOCK) -> list[Artifact]:
     return artifacts
 
 
-def fingerprint(path: Path = LOCK) -> str:
-    """Name this lock's content: a home built from another lock is stale."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def fingerprint(*paths: Path) -> str:
+    """Name the content of these locks (none: of ``LOCK``): a home built from others is stale."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths or (LOCK,))).hexdigest()

@@ -12,6 +12,16 @@ from searchloom.stack.part import Launch, Part, port_of
 UNSAFE_OPTION_SINCE = 24
 """The first Java that warns of sun.misc.Unsafe, and knows the option that says it is meant."""
 
+INFERENCE = {
+    "plugins.ml_commons.only_run_on_ml_node": False,
+    "plugins.ml_commons.connector.private_ip_enabled": True,  # the local services answer on loopback
+    # No model runs in this server, so how full the machine is does not matter; the defaults would refuse a call.
+    "plugins.ml_commons.native_memory_threshold": 100,
+    "plugins.ml_commons.jvm_heap_memory_threshold": 100,
+    "plugins.ml_commons.disk_free_space_threshold": 0,
+}
+"""Of ml-commons, where the home has it."""
+
 
 def part(settings: Settings) -> Part:
     """Describe OpenSearch at ``settings.opensearch.url``."""
@@ -19,7 +29,7 @@ def part(settings: Settings) -> Part:
 
     def launch() -> Launch:
         node = nodes.prepare(settings, "opensearch")
-        text = yaml.safe_dump(node.configuration())
+        text = yaml.safe_dump(node.configuration() | (INFERENCE if settings.opensearch.inference else {}))
         (node.folder("conf") / "opensearch.yml").write_text(text, encoding="utf-8")
         node.hand_over()
         return Launch(

@@ -208,7 +208,8 @@ def clock() -> float:
     """
     if torch.cuda.is_available():
         return time.monotonic()
-    return max(time.process_time() / torch.get_num_threads(), (time.monotonic() - _BEGAN) / _PATIENCE)
+    worked: float = time.process_time() / torch.get_num_threads()
+    return max(worked, (time.monotonic() - _BEGAN) / _PATIENCE)
 
 
 def weights_of(model: Any) -> Weights:

@@ -22,11 +22,11 @@ def demo(
     since: Annotated[
         float | None, typer.Option(hidden=True, help="When the set-up began, in seconds since the epoch.")
     ] = None,
+    train: Annotated[bool, typer.Option("--train", help="Go on to train own models, and judge them.")] = False,
 ) -> None:
-    """Start the stack, bring in a real corpus, make it searchable, train own models on it, judge both.
+    """Start the stack, bring in a real corpus, make it searchable, judge the search; everything goes on serving.
 
-    The corpus is the API reference of the installed Python packages. Everything goes on serving. A second demo does
-    only what changed.
+    The corpus is the API reference of the installed Python packages. A second demo does only what changed.
     """
     from searchloom.demo.report import Report, render
 
@@ -47,7 +47,11 @@ def demo(
         "release board": f"{settings.airflow.url}/plugin/releases",
     }
     console.print(f"\n[bold green]Search is up:[/] {report.urls['search page']}\n")
-    _better(settings, report, console)
+    if train:
+        _better(settings, report, console)
+    else:
+        with report.part("judge the search", console):
+            report.quality_before = report.quality = _judge(settings, console)
     _count(settings, report)
     REPORT.write_text(json.dumps(report.as_json(), indent=1) + "\n", encoding="utf-8")
     console.rule("[bold]report", align="left")

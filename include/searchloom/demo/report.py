@@ -73,9 +73,7 @@ def render(report: Report) -> RenderableType:
     for name, seconds in report.seconds.items():
         times.add_row(name, f"{seconds:.0f}")
     times.add_row("all", f"{sum(report.seconds.values()):.0f}", style="bold")
-    tables: list[RenderableType] = [
-        quality_table(report.quality_before, title="base model: known-item search, test queries")
-    ]
+    tables: list[RenderableType] = [quality_table(report.quality_before, title="known-item search, test queries")]
     if report.candidate:
         tables.append(_sentence(report.candidate))
     if report.candidate.get("promoted"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ _BUSY = {429, 500, 502, 503, 504}
 
 
 class AirflowApi:
-    """One Airflow. Reads are retried, bounded and jittered, while it is unavailable; what creates a run is not."""
+    """One Airflow. While it is unavailable, calls are repeated, bounded and jittered, except those for backfills."""
 
     def __init__(self, settings: Airflow) -> None:
         self._settings = settings
@@ -45,13 +45,23 @@ class AirflowApi:
         """Every asset with the DAGs that produce it and those that it sets off."""
         return list(self._pages("/assets", "assets"))
 
+    @stamina.retry(on=ServiceUnavailable, attempts=8, timeout=60)
     def unpause(self, dag_id: str) -> None:
         """Let a DAG run."""
         self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, *, conf: Json, partition_key: str | None = None) -> Json:
         """Start a run now; ``ServiceRefused`` for a conf or a key that the DAG does not take."""
-        body = {"logical_date": None, "conf": conf, "partition_key": partition_key}
+        # An id of its own lets the call be repeated: the second of two equal ones is refused.
+        run_id = f"manual__{datetime.now(UTC).isoformat()}"
+        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf, "partition_key": partition_key}
+        try:
+            return self._trigger(dag_id, body)
+        except ServiceConflict:
+            return self.run(dag_id, run_id)
+
+    @stamina.retry(on=ServiceUnavailable, attempts=8, timeout=60)
+    def _trigger(self, dag_id: str, body: Json) -> Json:
         return self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)
 
     def backfill(self, dag_id: str, *, first: date, last: datetime, conf: Json) -> list[Json]:

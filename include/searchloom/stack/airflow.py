@@ -38,7 +38,7 @@ def part(settings: Settings, process: str) -> Part:
     page = f"{url}/api/v2/monitor/health"
 
     def launch() -> Launch:
-        environment = _environment(settings)
+        environment = _environment(settings, process)
         _migrate(settings, environment)
         options = ("--skip-serve-logs",) if process in {"scheduler", "triggerer"} else ()
         return Launch((sys.executable, "-m", "airflow", process, *options), environment, _home(settings))
@@ -107,10 +107,10 @@ def _write_password(settings: Settings) -> None:
         json.dump({settings.airflow.username: settings.airflow.password.get_secret_value()}, file)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def _environment(settings: Settings, process: str) -> dict[str, str]:
     configuration = {
         f"AIRFLOW__{section.upper()}__{key.upper()}": str(value)
-        for section, options in _configuration(settings).items()
+        for section, options in _configuration(settings, process).items()
         for key, value in options.items()
     }
     # Another Airflow's variables in the caller's shell must not reach this one.
@@ -123,7 +123,16 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
+def _patience(process: str) -> int:
+    """Return the seconds that a writer waits for its turn: four processes share one file.
+
+    The API server notes who did what from its event loop, which may hold up the very request that has the lock; only
+    the end of this patience frees both, so it is short there. Callers repeat what it refuses.
+    """
+    return 8 if process == "api-server" else 60
+
+
+def _configuration(settings: Settings, process: str) -> dict[str, dict[str, object]]:
     home, url = _home(settings), settings.airflow.url
     memory = endpoints.recall(settings.state)
     return {
@@ -142,8 +151,7 @@ def _configuration(settings: Settings) -> dict[str, dict[str, object]]:
             "test_connection": "Enabled",
         },
         "database": {
-            # Four processes share one file: a writer waits for its turn instead of failing after five seconds.
-            "sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout=60",
+            "sql_alchemy_conn": f"sqlite:///{home}/airflow.db?timeout={_patience(process)}",
         },
         "api": {
             "host": "127.0.0.1",

@@ -14,7 +14,7 @@ from searchloom import settings
     schedule=None,
     catchup=False,
     default_args={"retries": 4, "retry_delay": timedelta(seconds=5)},
-    params={"words": "hello from PAI-DLC", "seconds": 10},
+    params={"words": "hello from PAI-DLC", "seconds": 10, "folder": "examples/pai_dlc_job"},
     tags=["example", "pai"],
     doc_md=__doc__,
 )
@@ -31,7 +31,7 @@ def pai_dlc_job() -> None:
         environment={"WORDS": "{{ params.words }}"},
         data_sources=[
             {
-                "uri": "oss://{{ conn.alibaba_oss.extra_dejson.bucket }}/examples/pai_dlc_job/",
+                "uri": "oss://{{ conn.alibaba_oss.extra_dejson.bucket }}/{{ params.folder }}/",
                 "path": "/mnt/output",
                 "access": "RW",
             }

@@ -33,6 +33,7 @@ class Runs:
     def __init__(self, live: Live, chance: random.Random) -> None:
         self._live = live
         self._chance = chance
+        self._ended: set[str] = set()
         self.started: dict[str, int] = {}
 
     def top_up(self) -> None:
@@ -45,7 +46,9 @@ class Runs:
 
     def under_way(self) -> list[str]:
         """The runs that did not end."""
-        return [run for run in self.started if self._live.api.run(DAG, run)["state"] in {"queued", "running"}]
+        going = [run for run in self.started if run not in self._ended]
+        self._ended |= {run for run in going if self._live.api.run(DAG, run)["state"] in {"success", "failed"}}
+        return [run for run in going if run not in self._ended]
 
     def tasks(self) -> list[Json]:
         """The task instances of the runs that did not end."""

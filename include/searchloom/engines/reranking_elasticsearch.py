@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote
 
-from searchloom.engines.reranking import PASSAGE_FIELD, PASSAGE_SCRIPT, Endpoint, RerankedSearch
+from searchloom.engines.reranking import PASSAGE_FIELD, PASSAGE_SCRIPT, Endpoint, RerankedSearch, harmless
 from searchloom.engines.wire import Wire
 from searchloom.errors import ServiceError, ServiceNotFound, ServiceRefused, Terminal
 from searchloom.settings import EngineName
 
 log = logging.getLogger(__name__)
 
-_EMIT = f"{PASSAGE_SCRIPT}emit(words.toString());"
+_EMIT = f"{PASSAGE_SCRIPT}emit(passage);"
 
 
 class ElasticsearchReranker:
@@ -58,7 +58,7 @@ class ElasticsearchReranker:
             "retriever": {"standard": {"query": query}},
             "field": PASSAGE_FIELD,
             "inference_id": identifier,
-            "inference_text": text,
+            "inference_text": harmless(text),
             "rank_window_size": depth,
         }
         body = {

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-from searchloom.engines.reranking import PASSAGE_FIELD, PASSAGE_SCRIPT, Endpoint, RerankedSearch
+from searchloom.engines.reranking import PASSAGE_FIELD, PASSAGE_SCRIPT, Endpoint, RerankedSearch, harmless
 from searchloom.engines.wire import Wire
 from searchloom.errors import ServiceNotFound, ServiceRefused, ServiceUnavailable, Terminal
 from searchloom.settings import EngineName
@@ -25,7 +25,7 @@ _TRUSTED = "plugins.ml_commons.trusted_connector_endpoints_regex"
 _PRIVATE = "plugins.ml_commons.connector.private_ip_enabled"
 _ANY_NODE = "plugins.ml_commons.only_run_on_ml_node"
 _DEPLOY_S = 60.0
-_RETURN = f"{PASSAGE_SCRIPT}return words.toString();"
+_RETURN = f"{PASSAGE_SCRIPT}return passage;"
 
 
 class OpenSearchReranker:
@@ -76,7 +76,7 @@ class OpenSearchReranker:
             "query": query,
             "script_fields": {PASSAGE_FIELD: {"script": {"source": _RETURN}}},
             "_source": {"excludes": ["embedding"]},
-            "ext": {"rerank": {"query_context": {"query_text": text}}},
+            "ext": {"rerank": {"query_context": {"query_text": harmless(text)}}},
         }
         return RerankedSearch(body, {"search_pipeline": identifier})
 

@@ -7,6 +7,7 @@ very functions that serve. So the figures of a side that is live are those that 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ DEPTH = 100
 _AT_A_TIME = 4  # searches under way: the engines serve users meanwhile
 _TIMEOUT_S = 30.0
 _SHOWN = ("title", "section", "text")
+_TALKATIVE = ("elastic_transport.transport", "opensearch")  # a line a request, thousands in a task's log
 
 
 @dataclass(slots=True)
@@ -110,6 +112,8 @@ def collect(
 
     Raises what the engine raises, after retries of what is ``Transient``.
     """
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
     sources: dict[str, dict[str, str]] = {}  # a chunk's text is kept once, however often it is found
 
     def slim(hits: Sequence[Hit]) -> list[Hit]:

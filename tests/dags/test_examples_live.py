@@ -122,14 +122,17 @@ def dlc(live: Live) -> PaiDlc:
     return PaiDlc(live.settings.acs, workspace_id=live.settings.pai.workspace_id)
 
 
-def waiting(live: Live, dag_id: str, run_id: str, task_id: str) -> Json:
-    """Wait until a task has left its worker for the triggerer."""
+def waiting(live: Live, dag_id: str, run_id: str, task_id: str, words: str) -> Json:
+    """Wait until the triggerer waits for the task, which the words of the trigger in the task's log say.
+
+    Of a task that is marked before that, Airflow tells nobody: its remote job goes on.
+    """
 
     def deferred() -> Json | None:
         task = live.task(dag_id, run_id, task_id)
-        return task if task["state"] == "deferred" else None
+        return task if task["state"] == "deferred" and words in "\n".join(live.api.log(task)) else None
 
-    return wait_for(deferred, patience_s=PATIENCE_S, what=f"{dag_id}.{task_id} to be deferred")
+    return wait_for(deferred, patience_s=PATIENCE_S, what=f"{words!r} in the log of {dag_id}.{task_id}")
 
 
 def job_in(dlc: PaiDlc, words: str, *statuses: str) -> Job:
@@ -148,10 +151,9 @@ def name_of_job(task: Json) -> str:
     return f"{task['dag_id']}.{task['task_id']}-try1-{task['id']}"
 
 
-@pytest.mark.usefixtures("runs")
 def test_a_run_marked_as_failed_stops_its_training_job(live: Live, dlc: PaiDlc) -> None:
     run_id = live.start("pai_dlc_job", seconds=500, folder="examples/stopped")
-    task = waiting(live, "pai_dlc_job", run_id, "job")
+    task = waiting(live, "pai_dlc_job", run_id, "job", "is Running")
     job_in(dlc, name_of_job(task), "Running")
     live.api.mark_run_failed("pai_dlc_job", run_id)
     job_in(dlc, name_of_job(task), "Stopped")
@@ -159,7 +161,6 @@ def test_a_run_marked_as_failed_stops_its_training_job(live: Live, dlc: PaiDlc) 
     assert live.task("pai_dlc_job", run_id, "job")["state"] == "failed"
 
 
-@pytest.mark.usefixtures("runs")
 def test_a_task_marked_as_failed_in_the_moment_its_job_is_made_leaves_no_job_running(live: Live, dlc: PaiDlc) -> None:
     live.fault(service="pai_dlc", action="CreateJob", kind="slow", delay_s=6)
     run_id = live.start("pai_dlc_job", seconds=500, folder="examples/stopped-early")
@@ -174,10 +175,9 @@ def test_a_task_marked_as_failed_in_the_moment_its_job_is_made_leaves_no_job_run
     assert live.ended("pai_dlc_job", run_id, patience_s=PATIENCE_S) == "failed"
 
 
-@pytest.mark.usefixtures("runs")
 def test_a_task_marked_as_failed_cancels_its_fine_tune(live: Live) -> None:
     run_id = live.start("bailian_fine_tune", conversations=200, epochs=100)
-    task = waiting(live, "bailian_fine_tune", run_id, "fine_tune")
+    task = waiting(live, "bailian_fine_tune", run_id, "fine_tune", "is RUNNING")
     job_id = (live.api.links(task)["Bailian fine-tune"] or "").rpartition("/")[2]
     bailian = Bailian(live.settings.bailian)
 

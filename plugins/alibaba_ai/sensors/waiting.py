@@ -10,6 +10,7 @@ from airflow.sdk import BaseSensorOperator
 
 from alibaba_ai.failures import failure_of, terminal_errors_end_the_task
 from alibaba_ai.triggers.polling import End, PollingTrigger
+from searchloom.errors import SearchloomError
 
 
 class WaitingSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is Any to mypy here
@@ -55,7 +56,23 @@ class WaitingSensor(BaseSensorOperator):  # type: ignore[misc]  # Airflow is Any
     def _look(self) -> End | None:
         with terminal_errors_end_the_task():
             trigger = self.trigger()
-            return trigger.end(trigger.look(trigger.connect()))
+            client = trigger.connect()
+            state = trigger.look(client)
+            if trigger.end(state) is None:
+                return None
+            self._copy_lines(trigger, client, state)
+            return trigger.end(state)
+
+    def _copy_lines(self, trigger: PollingTrigger[Any, Any], client: Any, state: Any) -> None:
+        """Show what the remote side wrote, where it ended before anybody waited in the triggerer."""
+        try:
+            lines = trigger.new_lines(client, state)
+        except SearchloomError as error:
+            # Its fate does not hang on its log.
+            self.log.warning("The log of %s cannot be read: %s", trigger.subject(), error)
+            return
+        for line in lines:
+            self.log.info("%s", line)
 
     def _judged(self, end: End) -> str:
         return self.execute_complete({}, {"status": end.status, "message": end.message, "result": end.result})

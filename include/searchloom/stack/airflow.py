@@ -48,10 +48,33 @@ def part(settings: Settings, process: str) -> Part:
         version=version("apache-airflow"),
         url=url,
         launch=launch,
-        health=answers(page) if process == "api-server" else _beats(page, process),
+        health=_health(settings, page, process),
         port=port_of(url) if process == "api-server" else None,
         grace=30.0,
     )
+
+
+def _health(settings: Settings, page: str, process: str) -> Health:
+    if process == "api-server":
+        return answers(page)
+    beats = _beats(page, process)
+    if process != "dag-processor":
+        return beats
+    # An event of an asset is lost on a DAG that was not parsed yet.
+    return lambda started: beats(started) and _all_parsed(_home(settings) / "airflow.db")
+
+
+def _all_parsed(database: Path) -> bool:
+    """Whether each of our DAG files was parsed at least once, for better or worse."""
+    files = {path.name for path in (HOME / "dags").glob("*.py")}
+    connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=5)
+    try:
+        rows = connection.execute("SELECT relative_fileloc FROM dag UNION SELECT filename FROM import_error")
+        return files <= {Path(row[0]).name for row in rows if row[0]}
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.close()
 
 
 def _home(settings: Settings) -> Path:

@@ -25,7 +25,7 @@ from searchloom.settings import Settings
 from tests.corpus.runs import MODEL_FOLDER
 from tests.evaluation.released import Released
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DOCUMENTS, TEST, DEV = 160, 80, 40
 
@@ -101,12 +101,12 @@ def test_a_model_made_worse_is_refused_every_time_and_the_base_model_wins_agains
     released: Released, tmp_path: Path
 ) -> None:
     verdicts = []
-    for seed in range(10):
+    for seed in range(3):  # each is judged on both engines, for a minute
         candidate = spoiled(released, tmp_path / str(seed), seed)
         said, report = judged(released, candidate, f"spoiled-{seed}")
         verdicts.append(said["verdict"])
         assert {"paraphrases", "general"} <= {one.figure.group for one in report.guards if one.state == "lost"}
-    assert verdicts == ["worse"] * 10
+    assert verdicts == ["worse"] * 3
 
 
 def test_a_random_head_is_left_out_where_its_weight_is_learned_and_refused_where_it_is_given(

@@ -104,7 +104,8 @@ def test_prefixes_of_matryoshka_vectors_rank_too(training_set: Path, base: Path,
 
 
 def test_a_killed_training_goes_on_where_it_was(training_set: Path, base: Path, tmp_path: Path) -> None:
-    slow = ("--epochs", "20", "--checkpoint-seconds", "0.2", "--learning-rate", "1e-3")
+    # Time enough that the steps alone decide how the rate falls: so both trainings are the same.
+    slow = ("--epochs", "20", "--checkpoint-seconds", "0.2", "--learning-rate", "1e-3", "--max-minutes", "60")
     killed, whole = tmp_path / "killed", tmp_path / "whole"
     command = [sys.executable, "-m", "searchloom.training.embedding", *options(training_set, base, killed, *slow)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:

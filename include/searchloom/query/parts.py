@@ -1,0 +1,53 @@
+"""What the routes stand on, and who asks: the dependencies of every route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from searchloom.engines.interface import Searcher
+from searchloom.query.auth import Authenticator, Caller, Unauthorized
+from searchloom.query.model_services import ModelServices
+from searchloom.query.releases import Releases
+from searchloom.query.search import SearchPipeline
+from searchloom.settings import EngineName, Settings
+
+_bearer = HTTPBearer(auto_error=False, description="a JWT with the claims sub, tenant and groups")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the routes stand on; made once per process."""
+
+    settings: Settings
+    authenticator: Authenticator
+    releases: Releases
+    services: ModelServices
+    searchers: Mapping[EngineName, Searcher]
+    pipeline: SearchPipeline
+
+
+def parts_of(request: Request) -> Parts:
+    """Dependency: what this process stands on."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+async def caller_of(
+    request: Request,
+    parts: Annotated[Parts, Depends(parts_of)],
+    credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+) -> Caller:
+    """Dependency: who asks. Tenant and groups come from the token and from nowhere else."""
+    if credentials is None:
+        raise Unauthorized("there is no token; send the header Authorization: Bearer <token>")
+    token, check = credentials.credentials, parts.authenticator.check
+    blocking = parts.authenticator.needs_keys(token)
+    caller = await asyncio.to_thread(check, token) if blocking else check(token)
+    request.state.access = {"user": caller.user, "tenant": caller.access.tenant}
+    return caller

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 MOST = 1000
 """Queries of one stratum; of more a sample is taken."""
 
+REREAD = 120
+"""The same where a reranker reads: it takes as long for one query as everything else does for many."""
+
 
 def judge(
     oss: Oss, *, corpus: str, candidate: Mapping[str, Any], run_id: str, settings: Settings, rules: Rules | None = None
@@ -101,6 +104,9 @@ def _prepared(
     trained = collections.trained_documents(oss, corpus, candidate.training_sets() | live.training_sets())
     unseen = collections.unseen(strata[JUDGED], trained) if JUDGED in strata else set()
     settled, learned = _learned(candidate, dev, release.fusion, settings)
+    if settled.score or live.score:
+        strata = {name: collections.sample(asked, REREAD) for name, asked in strata.items()}
+        unseen &= set().union(*(asked.queries for asked in strata.values()))
     return Trial(oss, corpus, settings, rules, live, settled, strata, unseen, dev), learned
 
 
@@ -121,7 +127,7 @@ def _learned(candidate: Loaded, dev: Collection, fusion: Fusion, settings: Setti
         start, gains["fusion"] = learned.fusion, learned.gain.summary()
     chosen = what.reranker
     if chosen and rerank and share_open:
-        share = learn_rerank(found, dev.qrels, start, rerank)
+        share = learn_rerank(found, collections.sample(dev, REREAD).qrels, start, rerank)
         chosen = chosen.model_copy(update={"weight": share.weight, "depth": share.depth})
         gains["reranker"] = share.gain.summary()
     kept = chosen if chosen and chosen.weight else None

@@ -117,12 +117,13 @@ def learn_fusion(answers: Answers, qrels: Qrels, start: Fusion) -> Learned:
 
 
 def learn_rerank(
-    answers: Answers, qrels: Qrels, fusion: Fusion, rerank: Rerank, *, depths: Sequence[int] = (10, 20, 30)
+    answers: Answers, qrels: Qrels, fusion: Fusion, rerank: Rerank, *, depths: Sequence[int] = (10, 20)
 ) -> LearnedRerank:
     """Learn the reranker's share and how many documents it reads; its own ``weight`` and ``depth`` count for nothing.
 
     Every document read costs time at every query, so both reading at all and reading deeper have to gain clearly (two
-    standard errors): the best of many weights always looks a little better than none.
+    standard errors): the best of many weights always looks a little better than none. What does not help in the
+    shallowest head is not tried in deeper ones.
     """
     queries = _queries(answers, qrels)
     best = LearnedRerank(0.0, min(depths), _nothing(len(queries)))
@@ -140,6 +141,7 @@ def learn_rerank(
             best = LearnedRerank(weight, depth, _gain(queries, values, chosen - values[0], RERANK_GRID))
         elif held is None:
             best = LearnedRerank(0.0, depth, _gain(queries, values, np.zeros(len(queries)), RERANK_GRID))
+            break
     log.info(
         "reranker: weight %.2f over %d documents; on %d dev queries %+.4f (%+.4f to %+.4f)",
         best.weight, best.depth, best.gain.queries, best.gain.mean, best.gain.low, best.gain.high,

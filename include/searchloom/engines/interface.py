@@ -119,6 +119,18 @@ class Searcher(Protocol):
     ) -> dict[str, str]:
         """The highlighted passage of each of these chunks, however they were found: for the page that is shown."""
 
+    async def chunks(
+        self,
+        index: str,
+        access: Access,
+        *,
+        chunk_ids: Sequence[str] = (),
+        doc_ids: Sequence[str] = (),
+        vectors: bool = False,
+        timeout_s: float,
+    ) -> list[Hit]:
+        """These chunks, and the first chunk of these documents, as far as the caller may see them; in no order."""
+
     async def ping(self) -> bool:
         """Whether the engine answers."""
 

@@ -78,6 +78,32 @@ class EngineSearcher:
         found = await self._search(index, body, timeout_s) if chunk_ids else []
         return {entry["_id"]: passage(entry.get("highlight", {}), entry["_source"]["text"]) for entry in found}
 
+    async def chunks(
+        self,
+        index: str,
+        access: Access,
+        *,
+        chunk_ids: Sequence[str] = (),
+        doc_ids: Sequence[str] = (),
+        vectors: bool = False,
+        timeout_s: float,
+    ) -> list[Hit]:
+        """These chunks, and the first chunk of these documents, as far as the caller may see them; in no order.
+
+        What is not there, or not for this caller, is missing. With ``vectors`` each ``source`` holds ``embedding``.
+        """
+        if not chunk_ids and not doc_ids:
+            return []
+        first = {"bool": {"filter": [{"terms": {"doc_id": list(doc_ids)}}, {"term": {"ordinal": 0}}]}}
+        wanted = {"bool": {"should": [{"ids": {"values": list(chunk_ids)}}, first], "minimum_should_match": 1}}
+        body = {
+            "size": len(chunk_ids) + len(doc_ids),
+            "query": {"bool": {"filter": [*filters(access), wanted]}},
+            "track_total_hits": False,
+            "_source": {"includes": ["*", "embedding"]} if vectors else _SOURCE,
+        }
+        return [_hit(entry, 0.0) for entry in await self._search(index, body, timeout_s)]
+
     async def _search(self, index: str, body: dict[str, Any], timeout_s: float) -> list[dict[str, Any]]:
         try:
             answer = await self._wire.call("POST", f"/{quote(index, safe='')}/_search", body, timeout_s=timeout_s)

@@ -172,6 +172,53 @@ class Query(BaseModel):
     audience: str = "searchloom"
     jwks: str = Field(default="", description="URL or file of the keys that tokens are signed with")
     demo_token: bool = Field(default=False, description="the page carries a signed demo token (local profile only)")
+    pseudonym_key: SecretStr = Field(
+        default=SecretStr(""), description="for the names of users in logs; empty: another one in each process"
+    )
+
+
+class Chat(BaseModel):
+    """Answers by the language model, and what is remembered of conversations."""
+
+    passages: int = Field(default=5, ge=1, le=20, description="that the model reads for an answer")
+    prompt_tokens: int = Field(default=3000, ge=300, description="of a prompt, about: passages are cut to fit")
+    answer_tokens: int = Field(default=500, ge=16, description="of an answer, at most")
+    deadline_ms: int = Field(default=60_000, ge=100, description="for a whole answer")
+    first_word_ms: int = Field(default=15_000, ge=50, description="a model that is silent for longer is left out")
+    rewrite_ms: int = Field(default=3000, ge=0, description="to make a follow-up stand alone by the model; 0: never")
+    at_once: int = Field(default=64, ge=1, description="answers under way in a process")
+    at_once_per_user: int = Field(default=4, ge=1)
+    send_timeout_s: float = Field(default=30, gt=0, description="a reader who takes nothing for so long is let go")
+    turns: int = Field(default=8, ge=0, description="remembered of a conversation")
+    conversations: int = Field(default=10_000, ge=1, description="remembered in a process; the oldest go first")
+    conversations_per_user: int = Field(default=20, ge=1)
+    forget_after_s: int = Field(default=3600, ge=1, description="since a conversation's last turn")
+
+
+class Recommend(BaseModel):
+    """Recommendations."""
+
+    airec_ms: int = Field(default=500, ge=10, description="AIRec is left out after this")
+    item_type: str = Field(default="article", description="of documents in AIRec")
+    popularity_days: int = Field(default=7, ge=0, description="newest days of the event log that popularity is made of")
+
+
+class Events(BaseModel):
+    """The log of what was shown and what people did with it."""
+
+    spool_mb: int = Field(default=256, ge=1, description="of events not yet in OSS; beyond it new ones are refused")
+    upload_s: float = Field(default=5, gt=0, description="between two uploads")
+    expose: bool = Field(default=True, description="write down what searches and recommendations showed")
+
+
+class Limits(BaseModel):
+    """How much one user and one tenant may ask for; 0: no limit."""
+
+    storage: str = Field(default="memory://", description="redis://... counts for all processes together")
+    user_per_minute: int = Field(default=1200, ge=0)
+    tenant_per_minute: int = Field(default=12_000, ge=0)
+    user_tokens_per_hour: int = Field(default=300_000, ge=0, description="of the language model, read and written")
+    user_model_s_per_hour: int = Field(default=1800, ge=0, description="seconds that the language model works")
 
 
 class Settings(BaseSettings):
@@ -199,6 +246,10 @@ class Settings(BaseSettings):
     chunking: Chunking = Chunking()
     ingest: Ingest = Ingest()
     query: Query = Query()
+    chat: Chat = Chat()
+    recommend: Recommend = Recommend()
+    events: Events = Events()
+    limits: Limits = Limits()
     training: Training = Training()
 
     def engine(self, name: EngineName) -> Engine:

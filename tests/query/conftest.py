@@ -93,7 +93,13 @@ def served(settings: Settings, embedding: Service, tmp_path_factory: pytest.Temp
                 "state": state,
                 "profile": "local",
                 "embedding": Embedding(url=embedding.url, token=TOKEN),
-                "query": Query(url="http://127.0.0.1:9630", demo_token=True, deadline_ms=10_000, embedding_ms=5_000),
+                "query": Query(
+                    url="http://127.0.0.1:9630",
+                    demo_token=True,
+                    deadline_ms=10_000,
+                    embedding_ms=5_000,
+                    pseudonym_key="tests",
+                ),
                 "oss": OssSettings(
                     endpoint=cloud.endpoint,
                     region=cloud.region,

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from searchloom.errors import ServiceRefused, ServiceUnavailable, UsageError
 from searchloom.query import commands, tokens
+from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
 from searchloom.query.client import SearchClient
 from searchloom.settings import Settings
@@ -62,6 +63,7 @@ def environment(settings: Settings, url: str) -> dict[str, str]:
         "EMBEDDING__URL": settings.embedding.url,
         "EMBEDDING__TOKEN": settings.embedding.token.get_secret_value(),
         "QUERY__URL": url,
+        "QUERY__PSEUDONYM_KEY": settings.query.pseudonym_key.get_secret_value(),
     }
     return os.environ | {f"SEARCHLOOM_{name}": value for name, value in given.items()}
 
@@ -100,7 +102,8 @@ def test_the_client_searches_over_one_connection(served: Settings, service: tupl
 
     def paths() -> list[str]:
         lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
-        return [line["path"] for line in lines if line.get("user") == "ann"]
+        ann = Pseudonyms(served.query.pseudonym_key).of("default", "ann")
+        return [line["path"] for line in lines if line.get("user") == ann and "path" in line]
 
     wait_for(lambda: "/v1/corpora" in paths())  # a line is written after its answer has been sent
     assert paths() == ["/v1/search"] * 3 + ["/v1/corpora"]

@@ -11,6 +11,7 @@ import sys
 import stamina.instrumentation
 
 from searchloom import serving
+from searchloom.query import audit
 from searchloom.query.app import create_app
 from searchloom.query.middleware import access
 
@@ -23,8 +24,9 @@ def configure_logging() -> None:
     stamina.instrumentation.set_on_retry_hooks([])  # what fails in the end is logged, once
     lines = logging.StreamHandler(sys.stdout)
     lines.setFormatter(logging.Formatter("%(message)s"))
-    access.handlers = [lines]
-    access.propagate = False
+    for logger in (access, audit.log):
+        logger.handlers = [lines]
+        logger.propagate = False
 
 
 def main() -> int:

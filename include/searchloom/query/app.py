@@ -13,7 +13,9 @@ from searchloom.cloud.oss import Oss
 from searchloom.engines.connect import searcher
 from searchloom.engines.interface import Searcher
 from searchloom.query import failures, page, tokens
+from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
+from searchloom.query.limits import Limits
 from searchloom.query.middleware import RequestEnvelope
 from searchloom.query.model_services import ModelServices
 from searchloom.query.parts import Parts
@@ -61,4 +63,4 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     services = ModelServices(settings)
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
     pipeline = SearchPipeline(searchers, services, settings.query)
-    return Parts(settings, authenticator, Releases(Oss(settings.oss)), services, searchers, pipeline)
+    return Parts(settings, authenticator, Releases(Oss(settings.oss)), services, searchers, pipeline, Limits(settings.limits), Pseudonyms(settings.query.pseudonym_key))

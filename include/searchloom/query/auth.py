@@ -36,6 +36,15 @@ class Caller:
 
     user: str
     access: Access
+    roles: frozenset[str] = frozenset()
+
+
+class Forbidden(Terminal):
+    """The caller is known, and may not do this."""
+
+
+ADMIN = "admin"
+"""The role that the paths below ``/v1/admin`` ask for."""
 
 
 class Keys:
@@ -144,11 +153,12 @@ def _kid(token: str) -> str:
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
-    tenant, groups = claims.get("tenant"), claims.get("groups", [])
+    tenant, groups, roles = claims.get("tenant"), claims.get("groups", []), claims.get("roles", [])
     if not claims["sub"]:
         raise Unauthorized("the token names no user; its claim sub must not be empty")
     if not isinstance(tenant, str) or not tenant:
         raise Unauthorized("the token names no tenant; its claim tenant must be a name")
-    if not isinstance(groups, list) or not all(isinstance(group, str) and group for group in groups):
-        raise Unauthorized("the token's claim groups must be a list of names")
-    return Caller(claims["sub"], Access(tenant, tuple(groups)))
+    for name, listed in (("groups", groups), ("roles", roles)):
+        if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
+            raise Unauthorized(f"the token's claim {name} must be a list of names")
+    return Caller(claims["sub"], Access(tenant, tuple(groups)), frozenset(roles))

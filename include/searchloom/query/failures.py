@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -12,12 +13,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from searchloom.errors import NotFound, SearchloomError, Transient, UsageError
-from searchloom.query.auth import Unauthorized
+from searchloom.query.auth import Forbidden, Unauthorized
 from searchloom.query.deadline import DeadlineExceeded
+from searchloom.query.limits import TooMany
 from searchloom.query.schemas import ErrorAnswer, ErrorDetail
 
 _STATUS: tuple[tuple[type[SearchloomError], int, str], ...] = (
     (Unauthorized, 401, "unauthorized"),
+    (Forbidden, 403, "forbidden"),
+    (TooMany, 429, "too_many_requests"),
     (NotFound, 404, "not_found"),
     (UsageError, 422, "invalid_request"),
     (DeadlineExceeded, 504, "deadline_exceeded"),
@@ -34,9 +38,11 @@ DOCUMENTED: Documented = {
     for status, description in (
         (400, "The body cannot be read"),
         (401, "The token is missing or does not hold"),
+        (403, "The caller's roles do not allow it"),
         (404, "There is no such corpus"),
         (413, "The body is too large"),
         (422, "The request is not well-formed"),
+        (429, "More than this caller may ask for, or than there is room for"),
         (500, "A fault of the service"),
         (503, "The parts that this search needs are down"),
         (504, "The deadline has passed"),
@@ -59,7 +65,10 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: SearchloomError) -> Response:
         for kind, status, code in _STATUS:
             if isinstance(error, kind):
-                return answer(status, code, str(error), _request_id(request))
+                reply = answer(status, code, str(error), _request_id(request))
+                if isinstance(error, TooMany):
+                    reply.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+                return reply
         raise error
 
     @app.exception_handler(RequestValidationError)

@@ -11,6 +11,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from searchloom.query import audit
 from searchloom.query.failures import INTERNAL, answer
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,8 @@ def _request_id(scope: Scope) -> str:
 def _note(scope: Scope, status: int, request_id: str, took_ms: float) -> None:
     if scope["path"] in _QUIET and status == 200:
         return
+    facts = scope["state"].get("access", {})
+    audit.note(scope["path"], status, request_id, facts)
     line: dict[str, Any] = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "method": scope["method"],
@@ -101,6 +104,6 @@ def _note(scope: Scope, status: int, request_id: str, took_ms: float) -> None:
         "status": status,
         "ms": round(took_ms, 1),
         "request_id": request_id,
-        **scope["state"].get("access", {}),
+        **facts,
     }
     access.info(json.dumps(line, ensure_ascii=False))

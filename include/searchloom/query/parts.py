@@ -11,7 +11,9 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from searchloom.engines.interface import Searcher
-from searchloom.query.auth import Authenticator, Caller, Unauthorized
+from searchloom.query.audit import Pseudonyms
+from searchloom.query.auth import ADMIN, Authenticator, Caller, Forbidden, Unauthorized
+from searchloom.query.limits import Limits
 from searchloom.query.model_services import ModelServices
 from searchloom.query.releases import Releases
 from searchloom.query.search import SearchPipeline
@@ -30,6 +32,8 @@ class Parts:
     services: ModelServices
     searchers: Mapping[EngineName, Searcher]
     pipeline: SearchPipeline
+    limits: Limits
+    pseudonyms: Pseudonyms
 
 
 def parts_of(request: Request) -> Parts:
@@ -49,5 +53,14 @@ async def caller_of(
     token, check = credentials.credentials, parts.authenticator.check
     blocking = parts.authenticator.needs_keys(token)
     caller = await asyncio.to_thread(check, token) if blocking else check(token)
-    request.state.access = {"user": caller.user, "tenant": caller.access.tenant}
+    tenant = caller.access.tenant
+    request.state.access = {"user": parts.pseudonyms.of(tenant, caller.user), "tenant": tenant}
+    await parts.limits.admit(caller)
+    return caller
+
+
+async def admin_of(caller: Annotated[Caller, Depends(caller_of)]) -> Caller:
+    """Dependency: who asks, with the role that runs the service."""
+    if ADMIN not in caller.roles:
+        raise Forbidden(f"your roles do not allow this; ask for a token with the role {ADMIN!r}")
     return caller

@@ -45,7 +45,13 @@ def ensure_keys(state: Path) -> Path:
 
 
 def sign(
-    settings: Settings, *, user: str, tenant: str = "default", groups: Sequence[str] = (), lifetime_s: int = 3600
+    settings: Settings,
+    *,
+    user: str,
+    tenant: str = "default",
+    groups: Sequence[str] = (),
+    roles: Sequence[str] = (),
+    lifetime_s: int = 3600,
 ) -> str:
     """Sign a token for a user of the local profile.
 
@@ -67,6 +73,7 @@ def sign(
         "sub": user,
         "tenant": tenant,
         "groups": list(groups),
+        "roles": list(roles),
         "iat": now,
         "nbf": now,
         "exp": now + lifetime_s,

@@ -6,7 +6,6 @@ with one sentence, before anything is done with it.
 
 from __future__ import annotations
 
-import hashlib
 import io
 
 import pyarrow as pa
@@ -14,9 +13,27 @@ import pyarrow.parquet as pq
 
 from searchloom.cloud.oss import Oss
 from searchloom.errors import Terminal
+from searchloom.identity import EVERYONE, chunk_id, content_sha256, doc_id, embedding_text
 
-EVERYONE = "everyone"
-"""The group of a document that every user of its tenant may read."""
+__all__ = [
+    "CHUNKS",
+    "EVERYONE",
+    "JUDGMENTS",
+    "MANIFEST",
+    "PASSAGES",
+    "TRAINED_DOCUMENTS",
+    "TRAINING_PAIRS",
+    "chunk_id",
+    "content_sha256",
+    "doc_id",
+    "embedding_text",
+    "from_bytes",
+    "judgments_key",
+    "read_table",
+    "to_bytes",
+    "vectors",
+    "write_table",
+]
 
 _TIME = pa.timestamp("ms", tz="UTC")
 
@@ -119,26 +136,6 @@ def vectors(dims: int) -> pa.Schema:
 def judgments_key(corpus: str, split: str) -> str:
     """Key of the judgments of one split (train, dev, test)."""
     return f"judgments/{corpus}/{split}.parquet"
-
-
-def doc_id(corpus: str, key: str, record: str = "") -> str:
-    """Id of a document, 32 hex digits: stable for (corpus, key below ``raw/{corpus}/``, record in a file of many)."""
-    return hashlib.sha256(f"{corpus}\0{key}\0{record}".encode()).hexdigest()[:32]
-
-
-def chunk_id(document: str, ordinal: int) -> str:
-    """Id of a chunk, 32 hex digits (AIRec and both engines take it as it is)."""
-    return hashlib.sha256(f"{document}\0{ordinal}".encode()).hexdigest()[:32]
-
-
-def embedding_text(title: str, section: str, text: str) -> str:
-    """Return the text that a chunk's vector is made of; the same online, offline and in training."""
-    return "\n".join(part for part in (title, section, text) if part)
-
-
-def content_sha256(text: str) -> str:
-    """Return the hex digest that names a text's vector."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_table(oss: Oss, key: str, table: pa.Table, schema: pa.Schema) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from searchloom.engines.bulk import BulkLimits
-from searchloom.engines.connect import dialect
+from searchloom.engines.connect import wire
+from searchloom.engines.dialects import dialect
 from searchloom.engines.interface import Loader, Write
 from searchloom.engines.loader import EngineLoader
 from searchloom.errors import ServiceNotFound, ServiceUnavailable
@@ -31,7 +32,7 @@ def through(engine: EngineName, proxy: Proxy) -> Iterator[Connect]:
     opened: list[EngineLoader] = []
 
     def connect(limits: BulkLimits) -> Loader:
-        opened.append(EngineLoader(dialect(engine), dialect(engine).connect(Engine(url=proxy.url)), limits))
+        opened.append(EngineLoader(dialect(engine), wire(engine, Engine(url=proxy.url)), limits))
         return opened[-1]
 
     yield connect
@@ -76,7 +77,7 @@ def test_an_engine_that_stays_busy_raises_transient_with_the_counts(
 
 
 def test_an_engine_that_is_away_raises_transient(engine: EngineName, generation: str) -> None:
-    away = EngineLoader(dialect(engine), dialect(engine).connect(Engine(url="http://127.0.0.1:9")), QUICK)
+    away = EngineLoader(dialect(engine), wire(engine, Engine(url="http://127.0.0.1:9")), QUICK)
     with pytest.raises(ServiceUnavailable, match="did not answer"):
         list(away.write(generation, [index("a")]))
     away.close()

@@ -8,7 +8,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from searchloom.engines import lexical
-from searchloom.engines.connect import dialect
+from searchloom.engines.connect import wire as wire_to
 from searchloom.engines.interface import Access
 from searchloom.engines.lexical import MAX_TERMS, clean, filters, lexical_query, passage
 from searchloom.settings import Settings
@@ -53,7 +53,7 @@ def test_a_query_is_cut_between_words() -> None:
 @hypothesis_settings(max_examples=200, deadline=None)
 def test_no_analyser_makes_more_terms_than_are_counted(settings: Settings, query: str) -> None:
     counted = sum(1 for _ in lexical._TERM.finditer(clean(query)))
-    wire = dialect("opensearch").connect(settings.opensearch)
+    wire = wire_to("opensearch", settings.opensearch)
     for analyzer in ("english", "cjk"):
         tokens = wire.call("POST", "/_analyze", {"analyzer": analyzer, "text": clean(query)})["tokens"]
         assert len(tokens) <= counted

@@ -12,7 +12,8 @@ import pytest
 from searchloom.cloud.oss import Oss
 from searchloom.engines import load as loading
 from searchloom.engines.bulk import BulkLimits
-from searchloom.engines.connect import dialect
+from searchloom.engines.connect import wire
+from searchloom.engines.dialects import dialect
 from searchloom.engines.interface import GenerationMeta, Loader
 from searchloom.engines.loader import EngineLoader
 from searchloom.errors import ServiceUnavailable, Terminal
@@ -83,7 +84,7 @@ def test_a_load_that_broke_off_goes_on_where_it_stopped(
     with misbehaving_proxy(engine_settings.url) as proxy:
         proxy.faults.extend([Fault(), Fault(cut="after"), Fault(status=503), Fault(status=503)])
         limits = BulkLimits(items=2, attempts=3, wait_initial_s=0.01, wait_max_s=0.01)
-        broken = EngineLoader(dialect(engine), dialect(engine).connect(Engine(url=proxy.url)), limits)
+        broken = EngineLoader(dialect(engine), wire(engine, Engine(url=proxy.url)), limits)
         with pytest.raises(ServiceUnavailable):
             loading.load(oss, broken, corpus="tests", index=generation, embedding_version=MODEL)
         broken.close()

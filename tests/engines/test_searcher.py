@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from searchloom.engines.connect import dialect, searcher
 from searchloom.engines.connect import loader as connect
+from searchloom.engines.connect import wire as wire_to
 from searchloom.engines.interface import Access, GenerationMeta, Hit, Loader, Searcher
 from searchloom.engines.lexical import MAX_TERMS, highlighting, lexical_query
+from searchloom.engines.reading import searcher
 from searchloom.errors import ServiceUnavailable, UsageError
 from searchloom.settings import ENGINES, EngineName, Settings
 from tests.engines.chunks import DIMS, delete, identity, index
@@ -227,7 +228,7 @@ _LONG = st.builds(
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_query_is_too_long_or_too_odd(settings: Settings, everywhere: str, query: str) -> None:
     for engine in ENGINES:
-        wire = dialect(engine).connect(settings.engine(engine))
+        wire = wire_to(engine, settings.engine(engine))
         body = {"query": lexical_query(query, ANYONE), "highlight": highlighting()}
         assert "hits" in wire.call("POST", f"/{everywhere}/_search", body)
         wire.close()

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from fastapi.testclient import TestClient
 
-from searchloom.engines.connect import searcher
 from searchloom.engines.fusion import blend, fuse, passage
 from searchloom.engines.interface import Access
+from searchloom.engines.reading import searcher
 from searchloom.release.document import Fusion, Reranker
 from searchloom.settings import ENGINES, EngineName, Settings
 from tests.query.conftest import Service, live_index, model_service, publish, running

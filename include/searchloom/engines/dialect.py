@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from searchloom.engines.wire import AsyncWire, Wire
-from searchloom.settings import Engine, EngineName
+from searchloom.settings import EngineName
 
 HNSW_M = 16
 EF_CONSTRUCTION = 200
 """Breadth of the graph search while indexing: at 200 both engines find the same neighbours to three digits of nDCG."""
-
-QUERY_CONNECTIONS = 8
-QUERY_TIMEOUT_S = 10.0
-"""Upper bound; every search brings its own, shorter deadline."""
 
 
 class Dialect(Protocol):
@@ -37,9 +32,3 @@ class Dialect(Protocol):
 
     def lexical_score(self, score: float) -> float:
         """Bring a BM25 score to the scale that both engines share: that of Lucene since version 8."""
-
-    def connect(self, settings: Engine) -> Wire:
-        """Connect for loading."""
-
-    def connect_async(self, settings: Engine) -> AsyncWire:
-        """Connect for searching."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
+from searchloom.identity import embedding_text
 from searchloom.release.document import Fusion
-from searchloom.schemas import embedding_text
 
 RRF_K = 60
 """The constant of reciprocal rank fusion, as in the paper (Cormack et al., 2009)."""

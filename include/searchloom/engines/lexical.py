@@ -10,7 +10,7 @@ from typing import Any
 from searchloom.engines.interface import Access
 from searchloom.engines.mapping import LEXICAL_FIELDS
 from searchloom.errors import UsageError
-from searchloom.schemas import EVERYONE
+from searchloom.identity import EVERYONE
 
 MAX_TERMS = 1000 // len(LEXICAL_FIELDS)
 """Both engines refuse more than 1024 clauses; every term is one clause a field. What is beyond is left out."""

@@ -16,10 +16,10 @@ import numpy as np
 import stamina
 from numpy.typing import NDArray
 
-from searchloom.engines.connect import searcher
 from searchloom.engines.fusion import Ranked, blend, fuse, passage
 from searchloom.engines.interface import Access, Hit, Searcher
 from searchloom.engines.rank import best_chunks
+from searchloom.engines.reading import searcher
 from searchloom.errors import Transient
 from searchloom.query import language
 from searchloom.release.document import Fusion

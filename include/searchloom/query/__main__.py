@@ -19,7 +19,7 @@ from searchloom.query.middleware import access
 def configure_logging() -> None:
     """Log sentences to stderr, and the access log as JSON lines to stdout."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "elastic_transport", "opensearch"):
+    for chatty in ("httpx", "oss2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     stamina.instrumentation.set_on_retry_hooks([])  # what fails in the end is logged, once
     lines = logging.StreamHandler(sys.stdout)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 
 from searchloom import __version__
-from searchloom.cloud.oss import Oss
-from searchloom.engines.connect import searcher
 from searchloom.engines.interface import Searcher
+from searchloom.engines.reading import searcher
 from searchloom.query import failures, page, tokens
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
@@ -22,6 +22,7 @@ from searchloom.query.parts import Parts
 from searchloom.query.releases import Releases
 from searchloom.query.routes import operations, search
 from searchloom.query.search import SearchPipeline
+from searchloom.query.store import open_store
 from searchloom.query.warm_up import WarmUp
 from searchloom.settings import ENGINES, EngineName, Settings
 
@@ -63,4 +64,13 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     services = ModelServices(settings)
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
     pipeline = SearchPipeline(searchers, services, settings.query)
-    return Parts(settings, authenticator, Releases(Oss(settings.oss)), services, searchers, pipeline, Limits(settings.limits), Pseudonyms(settings.query.pseudonym_key))
+    return Parts(
+        settings,
+        authenticator,
+        Releases(partial(open_store, settings.oss)),
+        services,
+        searchers,
+        pipeline,
+        Limits(settings.limits),
+        Pseudonyms(settings.query.pseudonym_key),
+    )

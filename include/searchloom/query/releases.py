@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound, SearchloomError, ServiceUnavailable
 from searchloom.release.document import Release, release_key
+
+if TYPE_CHECKING:
+    from searchloom.cloud.oss import Oss
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +27,9 @@ _PREFIX, _POINTER = "releases/", "/CURRENT"
 class Releases:
     """The live release of every corpus. An object store that has vanished leaves the last known ones in force."""
 
-    def __init__(self, oss: Oss, *, refresh_s: float = REFRESH_S) -> None:
-        self._oss = oss
+    def __init__(self, open_store: Callable[[], Oss], *, refresh_s: float = REFRESH_S) -> None:
+        self._open_store = open_store
+        self._oss: Oss | None = None
         self._refresh_s = refresh_s
         self._live: dict[str, Release] = {}
         self._etags: dict[str, str] = {}
@@ -63,17 +67,18 @@ class Releases:
 
     def refresh(self) -> None:
         """Read what has changed; raises what the store raises, with everything known left in place."""
+        oss = self._oss = self._oss or self._open_store()
         pointers = {
             entry.key.removeprefix(_PREFIX).removesuffix(_POINTER): entry
-            for entry in self._oss.list(_PREFIX)
+            for entry in oss.list(_PREFIX)
             if entry.key.endswith(_POINTER)
         }
         live = {corpus: release for corpus, release in self._live.items() if corpus in pointers}
         fresh: dict[str, Release] = {}
         for corpus, entry in pointers.items():
             if corpus not in live or self._etags.get(corpus) != entry.etag:
-                number = int(self._oss.get_json(entry.key)["release"])
-                fresh[corpus] = Release.model_validate_json(self._oss.get(release_key(corpus, number)))
+                number = int(oss.get_json(entry.key)["release"])
+                fresh[corpus] = Release.model_validate_json(oss.get(release_key(corpus, number)))
         if fresh:
             self._warm_up([*fresh.values()])
         # Whoever searches has read the old mapping or reads the new one; both stay as they are.

@@ -16,7 +16,7 @@ from searchloom.cloud.oss import Oss
 from searchloom.embedding import store
 from searchloom.embedding.card import ModelCard
 from searchloom.embedding.shards import Encodes
-from searchloom.engines import connect
+from searchloom.engines import reading
 from searchloom.engines.interface import Access, Hit, Searcher
 from searchloom.errors import Transient
 from searchloom.settings import EngineName, Settings
@@ -88,7 +88,7 @@ def bm25(
     settings: Settings, engine: EngineName, index: str, asked: Sequence[Asked], passages: Passages, *, size: int
 ) -> dict[Asked, list[int]]:
     """Return the places of the ``size`` best passages for each query, best first; every group of the tenant counts."""
-    found = asyncio.run(_search(connect.searcher(settings, engine), index, asked, passages.groups, size))
+    found = asyncio.run(_search(reading.searcher(settings, engine), index, asked, passages.groups, size))
     return {
         ask: [place for hit in hits if (place := passages.place_of(hit)) is not None]
         for ask, hits in zip(asked, found, strict=True)

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from searchloom.engines.bulk import BulkLimits
-from searchloom.engines.connect import dialect
+from searchloom.engines.connect import wire
+from searchloom.engines.dialects import dialect
 from searchloom.engines.interface import Loader
 from searchloom.engines.loader import EngineLoader
 from searchloom.errors import SearchloomError
@@ -28,7 +29,7 @@ def loader_at(connection: Any, engine: EngineName, *, scheme: str = "", limits: 
         password=SecretStr(connection.password or ""),
         ca_certs=Path(ca_certs) if ca_certs else None,
     )
-    return EngineLoader(dialect(engine), dialect(engine).connect(settings), limits)
+    return EngineLoader(dialect(engine), wire(engine, settings), limits)
 
 
 def probe(connection: Any, engine: EngineName, *, scheme: str = "") -> tuple[bool, str]:

@@ -167,7 +167,27 @@ class Query(BaseModel):
     deadline_ms: int = Field(default=3000, ge=50)
     embedding_ms: int = Field(default=1000, ge=10, description="a hybrid search goes on without vectors after this")
     rerank_ms: int = Field(default=1000, ge=10, description="a search is answered without reranking after this")
+    personal_ms: int = Field(default=150, ge=1, description="a search is answered in everybody's order after this")
     candidates: int = Field(default=200, ge=10, le=1000, description="chunks asked of each retriever")
+    tenant_engines: dict[str, EngineName] = Field(
+        default_factory=dict, description="tenant -> the engine it is served by"
+    )
+    hedge_ms: int = Field(
+        default=0, ge=0, description="ask the other engine too after this; 0: after half of the time that is left"
+    )
+    concurrency: int = Field(default=32, ge=1, description="searches under way at a time, of one process")
+    queue: int = Field(default=96, ge=0, description="searches that may wait for their turn; more are refused at once")
+    reranker: Literal["release", "bailian", "none"] = Field(
+        default="release", description="the one that the release names, Bailian's (bailian.rerank_model), or none"
+    )
+    bailian_rerank_depth: int = Field(default=30, ge=1, le=200, description="documents that it reads")
+    bailian_rerank_weight: float = Field(default=0.5, gt=0, le=1, description="its share of the score")
+    otlp_endpoint: str = Field(
+        default="", description="where spans are sent (OTLP over HTTP), e.g. http://collector:4318/v1/traces"
+    )
+    drain_s: float = Field(
+        default=0, ge=0, description="not ready for so long before it stops: load balancers need time to see it"
+    )
     issuer: str = "searchloom-local"
     audience: str = "searchloom"
     jwks: str = Field(default="", description="URL or file of the keys that tokens are signed with")

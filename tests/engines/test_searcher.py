@@ -111,15 +111,16 @@ async def test_passages_can_be_had_for_the_page_alone(searching: Searcher, gener
         index("c", text="a needle of others", tenant="other"),
     )
     chunks = [identity("a"), identity("b"), identity("c")]
-    passages = await searching.passages(generation, "needles", chunks, ANYONE, timeout_s=10)
+    shown = await searching.show(generation, "needles", chunks, ANYONE, highlight=True, timeout_s=10)
+    passages = {chunk: hit.highlight for chunk, hit in shown.items()}
     assert passages == {
         identity("a"): "the <em>needle</em> &amp; the thread",
         identity("b"): "a &lt;b&gt;haystack&lt;/b&gt;",
     }
     (hit,) = await searching.bm25(generation, "needles", ANYONE, size=10, timeout_s=10, highlight=False)
     assert hit.highlight == "the needle &amp; the thread"
-    assert await searching.passages(generation, "needles", [], ANYONE, timeout_s=10) == {}
-    assert len(await searching.passages(generation, "", chunks, ANYONE, timeout_s=10)) == 2
+    assert await searching.show(generation, "needles", [], ANYONE, highlight=True, timeout_s=10) == {}
+    assert len(await searching.show(generation, "", chunks, ANYONE, highlight=True, timeout_s=10)) == 2
 
 
 async def test_vector_scores_are_cosines(searching: Searcher, generation: str, fill: Fill) -> None:

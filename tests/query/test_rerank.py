@@ -57,7 +57,7 @@ async def test_the_head_is_blended_as_the_judge_blends_it(
 
 def test_explain_shows_its_score_and_time(reranked: TestClient) -> None:
     answer = search(reranked, QUERY, corpus=CORPUS, explain=True, k=20)
-    judged = [result["explain"]["rerank"] for result in answer["results"] if result["explain"]["rerank"]]
+    judged = [result["parts"]["rerank"] for result in answer["results"] if result["parts"]["rerank"]]
     assert sorted(one["rank"] for one in judged) == list(range(1, DEPTH + 1))
     assert max(one["normalised"] for one in judged) == 1
     assert answer["timings"]["rerank"] > 0

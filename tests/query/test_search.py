@@ -33,7 +33,7 @@ def test_the_right_document_comes_first(client: TestClient, mode: str, engine: E
     assert names(answer)[0] == "merge"
     assert (answer["engine"], answer["mode"], answer["release"], answer["degraded"]) == (engine, mode, 1, [])
     assert answer["timings"] is None
-    assert all(result["explain"] is None for result in answer["results"])
+    assert all(result["parts"] is None for result in answer["results"])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -89,11 +89,11 @@ def test_passages_without_a_match_are_escaped_too(client: TestClient) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_explain_shows_what_each_part_said(client: TestClient, engine: EngineName) -> None:
     answer = search(client, "merge tables", explain=True, engine=engine)
-    first = answer["results"][0]["explain"]
+    first = answer["results"][0]["parts"]
     assert first["bm25"]["rank"] == 1
     assert first["bm25"]["normalised"] == 1
     assert -1 <= first["vector"]["score"] <= 1
-    assert {"embed", "bm25", "vector", "fuse", "passages"} == set(answer["timings"])
+    assert {"embed", "bm25", "vector", "fuse", "personal", "passages"} == set(answer["timings"])
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -23,7 +23,8 @@ class Ranked:
     """One document of the fused ranking.
 
     ``score`` is in [0, 1] for ``minmax``. ``bm25`` and ``vector`` are the engine's scores (a BM25 sum, a cosine) of
-    the document's best chunk in each list; None where the list does not hold it.
+    the document's best chunk in each list; None where the list does not hold it. ``by_words`` and ``by_meaning`` are
+    what each list brought to the fused score.
     """
 
     doc_id: str
@@ -31,6 +32,8 @@ class Ranked:
     hit: Hit
     bm25: float | None
     vector: float | None
+    by_words: float = 0.0
+    by_meaning: float = 0.0
 
 
 def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language: str = "") -> list[Ranked]:
@@ -41,17 +44,21 @@ def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language
     lexical = {hit.doc_id: hit for hit in best_chunks(bm25)}
     nearest = {hit.doc_id: hit for hit in best_chunks(vector)}
     weight = fusion.weight(language)
-    parts = [(1 - weight, _scaled(lexical, fusion)), (weight, _scaled(nearest, fusion))]
-    ranked = [
-        Ranked(
-            doc_id=doc_id,
-            score=sum(share * scores.get(doc_id, 0.0) for share, scores in parts),
-            hit=lexical.get(doc_id) or nearest[doc_id],
-            bm25=lexical[doc_id].score if doc_id in lexical else None,
-            vector=nearest[doc_id].score if doc_id in nearest else None,
+    words, meaning = _scaled(lexical, fusion), _scaled(nearest, fusion)
+    ranked = []
+    for doc_id in lexical | nearest:
+        by_words, by_meaning = (1 - weight) * words.get(doc_id, 0.0), weight * meaning.get(doc_id, 0.0)
+        ranked.append(
+            Ranked(
+                doc_id=doc_id,
+                score=by_words + by_meaning,
+                hit=lexical.get(doc_id) or nearest[doc_id],
+                bm25=lexical[doc_id].score if doc_id in lexical else None,
+                vector=nearest[doc_id].score if doc_id in nearest else None,
+                by_words=by_words,
+                by_meaning=by_meaning,
+            )
         )
-        for doc_id in lexical | nearest
-    ]
     return sorted(ranked, key=lambda entry: (-entry.score, entry.doc_id))
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Literal, Protocol
 
 from searchloom.settings import EngineName
@@ -28,6 +29,25 @@ class Access:
 
     tenant: str
     groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What every chunk found must also fulfil; of the names of one field any may do, an empty tuple asks nothing.
+
+    ``phrases`` stand in the chunk word by word. ``after`` and ``before`` are days in UTC: the document was last
+    modified on the first or later, and earlier than the second.
+    """
+
+    phrases: tuple[str, ...] = ()
+    mime: tuple[str, ...] = ()
+    language: tuple[str, ...] = ()
+    section: tuple[str, ...] = ()
+    after: date | None = None
+    before: date | None = None
+
+
+ANYTHING = Conditions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,14 @@ class Hit:
     score: float
     source: dict[str, Any] = field(default_factory=dict)
     highlight: str = ""  # the best passage, matches between <em> and </em>, everything else HTML-escaped
+
+
+@dataclass(frozen=True, slots=True)
+class Lexical:
+    """What BM25 found; and for words that no chunk of the index holds, words that are spelt much like them."""
+
+    hits: list[Hit]
+    unknown: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Loader(Protocol):
@@ -109,15 +137,45 @@ class Searcher(Protocol):
     ) -> list[Hit]:
         """The ``size`` best chunks by BM25, best first; highlighting many of them takes longer than finding them."""
 
+    async def lexical(
+        self,
+        index: str,
+        query: str,
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        words: Sequence[str] = (),
+        columns: Sequence[str] = (),
+    ) -> Lexical:
+        """The same ranking, slim: a hit's ``source`` holds ``columns`` alone; of ``words`` the unknown are told."""
+
     async def vector(
-        self, index: str, embedding: Sequence[float], access: Access, *, size: int, timeout_s: float
+        self,
+        index: str,
+        embedding: Sequence[float],
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        columns: Sequence[str] | None = None,
     ) -> list[Hit]:
         """The ``size`` nearest chunks by cosine, best first; ``embedding`` is ``[dims] float``."""
 
-    async def passages(
-        self, index: str, query: str, chunk_ids: Sequence[str], access: Access, *, timeout_s: float
+    async def spelling(
+        self, index: str, unknown: Mapping[str, Sequence[str]], access: Access, *, timeout_s: float
     ) -> dict[str, str]:
-        """The highlighted passage of each of these chunks, however they were found: for the page that is shown."""
+        """For words that stand in nothing the caller may see, the best of their candidates that does."""
+
+    async def suggest(self, index: str, prefix: str, access: Access, *, size: int, timeout_s: float) -> list[Hit]:
+        """Chunks, one a document, whose title holds all words, the last of which may be unfinished; best first."""
+
+    async def show(
+        self, index: str, query: str, chunk_ids: Sequence[str], access: Access, *, highlight: bool, timeout_s: float
+    ) -> dict[str, Hit]:
+        """These chunks with all their fields, each with its passage: highlighted, or the head of its text."""
 
     async def chunks(
         self,

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from searchloom.engines.dialect import Dialect
-from searchloom.engines.interface import Access, Hit
-from searchloom.engines.lexical import filters, highlighting, lexical_query, passage, passages_query
+from searchloom.engines.interface import ANYTHING, Access, Conditions, Hit, Lexical
+from searchloom.engines.lexical import conditions as condition_clauses
+from searchloom.engines.lexical import (
+    filters,
+    highlighting,
+    lexical_query,
+    passage,
+    passages_query,
+    prefix_query,
+    spelling_request,
+    word_query,
+)
 from searchloom.engines.wire import AsyncWire
 from searchloom.errors import SearchloomError, ServiceNotFound, UsageError
 from searchloom.settings import EngineName
@@ -37,46 +47,113 @@ class EngineSearcher:
         """The ``size`` best chunks by BM25, best first; nothing for a query without words.
 
         Without ``highlight`` a hit shows the head of its text. Highlighting two hundred chunks takes several times as
-        long as finding them: ask ``passages`` for those that are shown.
+        long as finding them: ask ``show`` for those that are shown.
         """
+        body = _lexical_body(query, access, ANYTHING, size) | {"_source": _SOURCE}
+        if highlight:
+            body["highlight"] = highlighting()
+        found = _hits(await self._search(index, body, timeout_s))
+        return [_hit(entry, self._dialect.lexical_score(entry["_score"])) for entry in found]
+
+    async def lexical(
+        self,
+        index: str,
+        query: str,
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        words: Sequence[str] = (),
+        columns: Sequence[str] = (),
+    ) -> Lexical:
+        """The ranking of ``bm25``, slim: a hit's ``source`` holds ``ordinal`` and ``columns`` alone."""
+        body = _lexical_body(query, access, conditions, size) | _slim(columns)
+        if words:
+            body["suggest"] = spelling_request(words)
+        answer = await self._search(index, body, timeout_s)
+        hits = [_slim_hit(entry, self._dialect.lexical_score(entry["_score"])) for entry in _hits(answer)]
+        told = answer.get("suggest", {}).get("words", [])
+        unknown = {entry["text"]: tuple(option["text"] for option in entry["options"]) for entry in told}
+        return Lexical(hits, {word: candidates for word, candidates in unknown.items() if candidates})
+
+    async def vector(
+        self,
+        index: str,
+        embedding: Sequence[float],
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        columns: Sequence[str] | None = None,
+    ) -> list[Hit]:
+        """The ``size`` nearest chunks, best first; ``embedding`` is ``[dims] float``, scores are cosines in [-1, 1].
+
+        With ``columns`` a hit is slim, as from ``lexical``.
+        """
+        candidates = min(max(2 * size, MIN_CANDIDATES), MAX_CANDIDATES)
+        narrowed = [*filters(access), *condition_clauses(conditions)]
+        body = self._dialect.vector_search(embedding, narrowed, size=size, candidates=candidates)
+        body |= {"track_total_hits": False} | ({"_source": _SOURCE} if columns is None else _slim(columns))
+        found = _hits(await self._search(index, body, timeout_s))
+        make = _hit if columns is None else _slim_hit
+        # Both engines report (1 + cosine) / 2.
+        hits = [make(entry, round(2 * entry["_score"] - 1, 6)) for entry in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id, hit.source["ordinal"]))
+
+    async def spelling(
+        self, index: str, unknown: Mapping[str, Sequence[str]], access: Access, *, timeout_s: float
+    ) -> dict[str, str]:
+        """For words that stand in nothing the caller may see, the best of their candidates that does.
+
+        Candidates come from the whole index; what is counted, and so what is told, is the caller's alone.
+        """
+        asked = {word for pair in unknown.items() for word in (pair[0], *pair[1])}
+        body = {
+            "size": 0,
+            "query": {"bool": {"filter": filters(access)}},
+            "track_total_hits": False,
+            "aggs": {"words": {"filters": {"filters": {word: word_query(word) for word in sorted(asked)}}}},
+        }
+        counted = (await self._search(index, body, timeout_s))["aggregations"]["words"]["buckets"] if asked else {}
+        there = {word for word, bucket in counted.items() if bucket["doc_count"]}
+        return {
+            word: best
+            for word, candidates in unknown.items()
+            if word not in there and (best := next((one for one in candidates if one in there), None))
+        }
+
+    async def suggest(self, index: str, prefix: str, access: Access, *, size: int, timeout_s: float) -> list[Hit]:
+        """Chunks, one a document, whose title holds all words, the last of which may be unfinished; best first."""
         body = {
             "size": size,
-            "query": lexical_query(query, access),
-            "sort": _ORDER,
+            "query": prefix_query(prefix, access),
+            "sort": ["_score", {"doc_id": "asc"}],
+            "collapse": {"field": "doc_id"},
             "track_scores": True,
+            "track_total_hits": False,
+            "_source": ["doc_id", "title", "text"],
+        }
+        found = _hits(await self._search(index, body, timeout_s))
+        return [_hit(entry, self._dialect.lexical_score(entry["_score"])) for entry in found]
+
+    async def show(
+        self, index: str, query: str, chunk_ids: Sequence[str], access: Access, *, highlight: bool, timeout_s: float
+    ) -> dict[str, Hit]:
+        """These chunks with all their fields; one without any of the query's words shows the head of its text."""
+        if not chunk_ids:
+            return {}
+        body = {
+            "size": len(chunk_ids),
+            "query": passages_query(query, access, chunk_ids),
             "track_total_hits": False,
             "_source": _SOURCE,
         }
         if highlight:
             body["highlight"] = highlighting()
-        found = await self._search(index, body, timeout_s)
-        return [_hit(entry, self._dialect.lexical_score(entry["_score"])) for entry in found]
-
-    async def vector(
-        self, index: str, embedding: Sequence[float], access: Access, *, size: int, timeout_s: float
-    ) -> list[Hit]:
-        """The ``size`` nearest chunks, best first; ``embedding`` is ``[dims] float``, scores are cosines in [-1, 1]."""
-        candidates = min(max(2 * size, MIN_CANDIDATES), MAX_CANDIDATES)
-        body = self._dialect.vector_search(embedding, filters(access), size=size, candidates=candidates)
-        body |= {"track_total_hits": False, "_source": _SOURCE}
-        found = await self._search(index, body, timeout_s)
-        # Both engines report (1 + cosine) / 2.
-        hits = [_hit(entry, round(2 * entry["_score"] - 1, 6)) for entry in found]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id, hit.source["ordinal"]))
-
-    async def passages(
-        self, index: str, query: str, chunk_ids: Sequence[str], access: Access, *, timeout_s: float
-    ) -> dict[str, str]:
-        """The highlighted passage of each of these chunks; one without any of the query's words shows its head."""
-        body = {
-            "size": len(chunk_ids),
-            "query": passages_query(query, access, chunk_ids),
-            "track_total_hits": False,
-            "highlight": highlighting(),
-            "_source": ["text"],
-        }
-        found = await self._search(index, body, timeout_s) if chunk_ids else []
-        return {entry["_id"]: passage(entry.get("highlight", {}), entry["_source"]["text"]) for entry in found}
+        found = _hits(await self._search(index, body, timeout_s))
+        return {entry["_id"]: _hit(entry, entry["_score"]) for entry in found}
 
     async def chunks(
         self,
@@ -102,15 +179,15 @@ class EngineSearcher:
             "track_total_hits": False,
             "_source": {"includes": ["*", "embedding"]} if vectors else _SOURCE,
         }
-        return [_hit(entry, 0.0) for entry in await self._search(index, body, timeout_s)]
+        return [_hit(entry, 0.0) for entry in _hits(await self._search(index, body, timeout_s))]
 
-    async def _search(self, index: str, body: dict[str, Any], timeout_s: float) -> list[dict[str, Any]]:
+    async def _search(self, index: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         try:
-            answer = await self._wire.call("POST", f"/{quote(index, safe='')}/_search", body, timeout_s=timeout_s)
+            path = f"/{quote(index, safe='')}/_search"
+            answer: dict[str, Any] = await self._wire.call("POST", path, body, timeout_s=timeout_s)
         except ServiceNotFound as error:
             raise UsageError(f"there is no index {index!r} in {self.name}; load the corpus first") from error
-        hits: list[dict[str, Any]] = answer["hits"]["hits"]
-        return hits
+        return answer
 
     async def ping(self) -> bool:
         """Whether the engine answers within two seconds."""
@@ -125,7 +202,32 @@ class EngineSearcher:
         await self._wire.close()
 
 
+def _lexical_body(query: str, access: Access, narrowed: Conditions, size: int) -> dict[str, Any]:
+    return {
+        "size": size,
+        "query": lexical_query(query, access, narrowed),
+        "sort": _ORDER,
+        "track_scores": True,
+        "track_total_hits": False,
+    }
+
+
+def _slim(columns: Sequence[str]) -> dict[str, Any]:
+    """Read from columns, not from the stored documents, each of which holds a vector to be passed over."""
+    return {"_source": False, "docvalue_fields": ["doc_id", "ordinal", *columns]}
+
+
+def _hits(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    hits: list[dict[str, Any]] = answer["hits"]["hits"]
+    return hits
+
+
 def _hit(entry: dict[str, Any], score: float) -> Hit:
     source = entry["_source"]
     words = passage(entry.get("highlight", {}), source["text"])
     return Hit(entry["_id"], source["doc_id"], score, source, words)
+
+
+def _slim_hit(entry: dict[str, Any], score: float) -> Hit:
+    source = {name: values[0] for name, values in entry["fields"].items()}
+    return Hit(entry["_id"], source["doc_id"], score, source)

@@ -13,13 +13,17 @@ from searchloom import __version__
 from searchloom.engines.interface import Searcher
 from searchloom.engines.reading import searcher
 from searchloom.query import failures, page, tokens
+from searchloom.query.admission import Admission
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
 from searchloom.query.limits import Limits
 from searchloom.query.middleware import RequestEnvelope
 from searchloom.query.model_services import ModelServices
 from searchloom.query.parts import Parts
+from searchloom.query.personal import Impersonal
 from searchloom.query.releases import Releases
+from searchloom.query.rerank import judge
+from searchloom.query.retrieval import Retrieval
 from searchloom.query.routes import operations, search
 from searchloom.query.search import SearchPipeline
 from searchloom.query.store import open_store
@@ -41,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         parts.releases.start(WarmUp(parts.searchers, parts.services, asyncio.get_running_loop()))
         yield
         parts.releases.stop()
+        await asyncio.gather(parts.pipeline.close(), parts.retrieval.close(), return_exceptions=True)
         closing = [parts.services.close(), *(one.close() for one in parts.searchers.values())]
         await asyncio.gather(*closing, return_exceptions=True)
 
@@ -63,14 +68,17 @@ def create_app(settings: Settings) -> FastAPI:
 def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     services = ModelServices(settings)
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
-    pipeline = SearchPipeline(searchers, services, settings.query)
+    retrieval = Retrieval(searchers, services, settings.query)
+    pipeline = SearchPipeline(retrieval, judge(settings, services), Impersonal(), settings.query)
     return Parts(
         settings,
         authenticator,
         Releases(partial(open_store, settings.oss)),
         services,
         searchers,
+        retrieval,
         pipeline,
+        Admission(settings.query),
         Limits(settings.limits),
         Pseudonyms(settings.query.pseudonym_key),
     )

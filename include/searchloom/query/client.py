@@ -35,8 +35,9 @@ class SearchClient:
         explain: bool = False,
         highlight: bool = True,
         rerank: bool = True,
+        **fields: Any,
     ) -> dict[str, Any]:
-        """Return the answer of ``POST /v1/search`` as it came.
+        """Return the answer of ``POST /v1/search`` as it came; ``fields`` are further ones of its body.
 
         Raises ``UsageError`` for a request that is wrong, ``ServiceRefused`` for a token that does not hold, and
         ``ServiceUnavailable`` when the service, or everything behind it, is down.
@@ -51,6 +52,7 @@ class SearchClient:
             "explain": explain,
             "highlight": highlight,
             "rerank": rerank,
+            **fields,
         }
         return self._answer("POST", "/v1/search", body)
 

@@ -78,9 +78,11 @@ def _show(answer: dict[str, Any], console: Console) -> None:
         heading.append(f"  {result['score']:.3f}", style="dim")
         console.print(heading)
         console.print(_highlighted(result["passage"]), soft_wrap=False)
-        if result["explain"]:
-            console.print(Text(_why(result["explain"]), style="dim"))
+        if result["parts"]:
+            console.print(Text(_why(result["parts"]), style="dim"))
         console.print()
+    if answer["query"]["corrected"]:
+        console.print(Text(f"searched for: {answer['query']['corrected']}", style="dim"))
     left_out = f", without {' and '.join(answer['degraded'])}" if answer["degraded"] else ""
     found = len(answer["results"]) or "no"
     console.print(
@@ -106,10 +108,10 @@ def _highlighted(passage: str) -> Text:
     return text
 
 
-def _why(explain: dict[str, Any]) -> str:
+def _why(parts: dict[str, Any]) -> str:
     said = (
-        f"{part} #{score['rank']}: {score['score']:.3f}, normalised {score['normalised']:.2f}"
-        for part, score in explain.items()
+        f"{part} #{score['rank']}: {score['score']:.3f}, {score['share']:.0%} of the score"
+        for part, score in parts.items()
         if score
     )
     return "    " + "; ".join(said)

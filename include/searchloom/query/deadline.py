@@ -33,3 +33,7 @@ class Deadline:
     def share(self, fraction: float) -> Deadline:
         """Return an earlier moment: that part of the time left, so that somebody can still step in afterwards."""
         return Deadline.after(self.remaining_s() * fraction)
+
+    def earlier(self, seconds: float) -> Deadline:
+        """Return this moment, or the one ``seconds`` from now if that is earlier."""
+        return min(self, Deadline.after(seconds), key=lambda deadline: deadline.at)

@@ -51,6 +51,11 @@ DOCUMENTED: Documented = {
 """What the OpenAPI document says of failures."""
 
 
+def of(*statuses: int) -> Documented:
+    """The part of ``DOCUMENTED`` that one route may answer."""
+    return {status: DOCUMENTED[status] for status in statuses}
+
+
 def answer(status: int, code: str, message: str, request_id: str) -> Response:
     """Return the envelope: ``{"error": {"code", "message", "request_id"}}``."""
     body = ErrorAnswer(error=ErrorDetail(code=code, message=message, request_id=request_id))

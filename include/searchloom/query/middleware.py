@@ -11,7 +11,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from searchloom.query import audit
+from searchloom import tracing
+from searchloom.query import audit, metrics
 from searchloom.query.failures import INTERNAL, answer
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,12 @@ class RequestEnvelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        # The header is read by hand: a mapping of all of them would be made for one.
+        trace = next((value for name, value in scope["headers"] if name == b"traceparent"), b"")
+        with tracing.serving(f"{scope['method']} {scope['path']}", {"traceparent": trace.decode("latin-1")}):
+            await self._request(scope, receive, send)
+
+    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
@@ -54,7 +61,9 @@ class RequestEnvelope:
             if not status:
                 await answer(500, "internal", INTERNAL, request_id)(scope, receive, sending)
         finally:
-            _note(scope, status, request_id, (time.perf_counter() - started) * 1000)
+            seconds = time.perf_counter() - started
+            metrics.request(getattr(scope.get("route"), "path", "other"), scope["method"], status, seconds)
+            _note(scope, status, request_id, seconds * 1000)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in {"GET", "HEAD"}:

@@ -11,9 +11,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import httpx
+from pydantic_core import from_json, to_json
 
+from searchloom import tracing
 from searchloom.errors import ServiceRefused, ServiceUnavailable
+from searchloom.http_calls import HttpCalls, Unanswered
 from searchloom.query.deadline import Deadline
 from searchloom.release import wire
 from searchloom.release.document import EmbeddingModel, Release, Reranker
@@ -23,15 +25,14 @@ _REMEMBERED = 2048
 """Query vectors kept: the next page, the other engine and the other mode ask for the same one."""
 
 _PING_S = 1.0
+_CONNECTIONS = 64
 
 
 class ModelServices:
     """A client of all model services, for one query at a time."""
 
     def __init__(self, settings: Settings) -> None:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=60.0)
-        headers = {"Accept-Encoding": "identity"}
-        self._client = httpx.AsyncClient(headers=headers, timeout=5.0, limits=limits, trust_env=False)
+        self._calls = HttpCalls(connections=_CONNECTIONS)
         self._own = settings.embedding.url.rstrip("/")
         self._token = settings.embedding.token
         self._gateway = settings.acs.endpoint
@@ -77,7 +78,7 @@ class ModelServices:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.aclose()
+        await self._calls.close()
 
     def _address(self, service: str) -> str:
         return wire.address(service, self._gateway).rstrip("/") if service else self._own
@@ -85,22 +86,26 @@ class ModelServices:
     async def _healthy(self, url: str) -> bool:
         headers = wire.headers(url, self._token)
         try:
-            return (await self._client.get(url + wire.HEALTH_PATH, headers=headers, timeout=_PING_S)).is_success
-        except httpx.HTTPError:
+            status, _ = await self._calls.send("GET", url + wire.HEALTH_PATH, None, headers, timeout_s=_PING_S)
+        except Unanswered:
             return False
+        return status < 300
 
     async def _post(self, what: str, url: str, path: str, body: dict[str, Any], deadline: Deadline) -> Any:
-        try:
-            async with asyncio.timeout(deadline.remaining_s()):  # httpx bounds each step, not their sum
-                answer = await self._client.post(url + path, json=body, headers=wire.headers(url, self._token))
-        except (httpx.HTTPError, TimeoutError) as error:
-            reason = str(error) or type(error).__name__
-            raise ServiceUnavailable(f"{what} did not answer: {reason}", endpoint=url) from error
-        if not answer.is_success:
-            busy = answer.status_code in {429, 450} or answer.is_server_error  # 450: the queue of EAS is full
+        headers = {"Content-Type": "application/json", **wire.headers(url, self._token)}
+        with tracing.calling(f"{what} POST {path}"):
+            try:
+                status, answer = await self._calls.send(
+                    "POST", url + path, to_json(body), headers, timeout_s=deadline.remaining_s()
+                )
+            except Unanswered as error:
+                raise ServiceUnavailable(f"{what} did not answer: {error}", endpoint=url) from error
+        if status >= 300:
+            busy = status in {429, 450} or status >= 500  # 450: the queue of EAS is full
             failure = ServiceUnavailable if busy else ServiceRefused
-            raise failure(f"{what} refused: {answer.text[:300]}", code=str(answer.status_code), endpoint=url)
+            words = answer[:300].decode("utf-8", "replace")
+            raise failure(f"{what} refused: {words}", code=str(status), endpoint=url)
         try:
-            return answer.json()
+            return from_json(answer)
         except ValueError as error:
             raise ServiceRefused(f"{what} did not answer JSON; it is none of ours", endpoint=url) from error

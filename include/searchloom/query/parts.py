@@ -11,11 +11,13 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from searchloom.engines.interface import Searcher
+from searchloom.query.admission import Admission
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import ADMIN, Authenticator, Caller, Forbidden, Unauthorized
 from searchloom.query.limits import Limits
 from searchloom.query.model_services import ModelServices
 from searchloom.query.releases import Releases
+from searchloom.query.retrieval import Retrieval
 from searchloom.query.search import SearchPipeline
 from searchloom.settings import EngineName, Settings
 
@@ -31,7 +33,9 @@ class Parts:
     releases: Releases
     services: ModelServices
     searchers: Mapping[EngineName, Searcher]
+    retrieval: Retrieval
     pipeline: SearchPipeline
+    admission: Admission
     limits: Limits
     pseudonyms: Pseudonyms
 

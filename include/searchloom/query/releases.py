@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from searchloom.errors import NotFound, SearchloomError, ServiceUnavailable
+from searchloom.errors import NotFound, SearchloomError, ServiceUnavailable, UsageError
+from searchloom.query import metrics
 from searchloom.release.document import Release, release_key
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFRESH_S = 1.0
+KEPT = 3
+"""Releases of a corpus that searches begun on them may go on with: the next page is of the same release."""
+
 WarmUp = Callable[[Sequence[Release]], None]
 """Given releases that are about to serve, make their first queries as fast as the later ones; never raises."""
 
@@ -33,6 +37,7 @@ class Releases:
         self._refresh_s = refresh_s
         self._live: dict[str, Release] = {}
         self._etags: dict[str, str] = {}
+        self._served: dict[str, tuple[Release, ...]] = {}  # the last ones of each corpus, the live one first
         self._read = False
         self._failing = False
         self._stop = threading.Event()
@@ -65,6 +70,17 @@ class Releases:
         have = ", ".join(sorted(self._live)) or "none yet; run the DAG ingest_corpus first"
         raise NotFound(f"there is no corpus {corpus!r} to search; there are: {have}")
 
+    def numbered(self, corpus: str, number: int) -> Release:
+        """Return a release that serves, or served a short time ago; ``UsageError`` for any other one."""
+        for release in self._served.get(corpus, ()):
+            if release.number == number:
+                return release
+        now = self.live(corpus).number
+        raise UsageError(
+            f"page_token: it is of release {number} of {corpus!r}, and release {now} serves now; "
+            "leave it out to start over"
+        )
+
     def refresh(self) -> None:
         """Read what has changed; raises what the store raises, with everything known left in place."""
         oss = self._oss = self._oss or self._open_store()
@@ -85,6 +101,9 @@ class Releases:
         self._live, self._read = live | fresh, True
         for corpus, release in fresh.items():
             self._etags[corpus] = pointers[corpus].etag
+            before = [one for one in self._served.get(corpus, ()) if one.number != release.number]
+            self._served[corpus] = (release, *before[: KEPT - 1])
+            metrics.release(corpus, release.number)
             log.info("corpus %s is now served from release %d", corpus, release.number)
 
     def _run(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from searchloom.settings import CORPUS_PATTERN, EngineName
 
@@ -26,12 +26,27 @@ _EXAMPLE_RESULT: dict[str, JsonValue] = {
     "passage": "<em>Merge</em> DataFrame or named Series objects with a database-style <em>join</em>.",
     "chunk_id": "0b1e6a1f7a5d4a0a9df2f61f3f1f6f3c",
     "ordinal": 0,
-    "explain": {
-        "bm25": {"score": 12.4, "rank": 1, "normalised": 1.0},
-        "vector": {"score": 0.62, "rank": 2, "normalised": 0.94},
-        "rerank": {"score": 4.1, "rank": 1, "normalised": 1.0},
+    "parts": {
+        "bm25": {"score": 12.4, "rank": 1, "normalised": 1.0, "share": 0.42},
+        "vector": {"score": 0.62, "rank": 2, "normalised": 0.94, "share": 0.39},
+        "rerank": {"score": 4.1, "rank": 1, "normalised": 1.0, "share": 0.19},
     },
 }
+
+Facet = Literal["mime", "language", "section"]
+_Names = Annotated[tuple[Annotated[str, StringConstraints(max_length=512)], ...], Field(max_length=50)]
+
+
+class Filters(BaseModel):
+    """What a document must fulfil besides being the caller's to see; of the names in one list any may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mime: Annotated[_Names, Field(examples=[["text/markdown"]])] = ()
+    language: Annotated[_Names, Field(description="ISO 639-1", examples=[["en", "zh"]])] = ()
+    section: Annotated[_Names, Field(description="names of sections, as results show them")] = ()
+    after: Annotated[date | None, Field(description="modified on this day (UTC) or later")] = None
+    before: Annotated[date | None, Field(description="modified before this day (UTC)")] = None
 
 
 class SearchRequest(BaseModel):
@@ -55,25 +70,43 @@ class SearchRequest(BaseModel):
     )
     k: Annotated[int, Field(ge=1, le=MAX_K, description="documents to return")] = 10
     offset: Annotated[int, Field(ge=0, le=900, description="documents to pass over: k, 2k, ... for further pages")] = 0
+    page_token: Annotated[
+        str | None,
+        Field(max_length=8000, description="next_page of the answer before: stable whatever changes meanwhile"),
+    ] = None
+    filters: Annotated[Filters | None, Field(description="null: everything that the caller may see")] = None
+    facets: Annotated[tuple[Facet, ...], Field(max_length=3, description="count the documents found by these")] = ()
+    correct: Annotated[bool, Field(description="correct misspelt words that are found nowhere; false: as typed")] = True
+    personalize: Annotated[bool, Field(description="let what the caller did before have a say in the order")] = True
     highlight: Annotated[bool, Field(description="show the passage with the words; false: the head of the text")] = True
     rerank: Annotated[bool, Field(description="in mode hybrid, let the release's reranker read the head")] = True
     explain: Annotated[bool, Field(description="add each part's score to the results, and the timings")] = False
 
+    @model_validator(mode="after")
+    def _one_way_to_page(self) -> Self:
+        if self.offset and self.page_token:
+            raise ValueError("it names both an offset and a page_token; send the page_token alone")
+        return self
+
 
 class PartScore(BaseModel):
-    """What one retriever, or the reranker, said of a result's best chunk."""
+    """What one part of the search said of a result."""
 
-    score: float = Field(description="BM25, the cosine of the vectors, or the reranker's own score")
+    score: float = Field(
+        description="BM25, the cosine of the vectors, the reranker's or the personal order's own score"
+    )
     rank: int = Field(ge=1, description="place among the documents that this part judged")
     normalised: float = Field(ge=0, le=1, description="0 for the last of its candidates, 1 for the best")
+    share: float = Field(ge=0, le=1, description="how much of the result's score is this part's doing")
 
 
-class Explain(BaseModel):
+class Parts(BaseModel):
     """Why a result stands where it does; null for a retriever that did not find it, a reranker that did not read it."""
 
     bm25: PartScore | None = None
     vector: PartScore | None = None
     rerank: PartScore | None = None
+    personal: PartScore | None = None
 
 
 class Result(BaseModel):
@@ -87,25 +120,63 @@ class Result(BaseModel):
     title: str
     section: str
     language: str
+    mime: str
     score: float
     passage: str = Field(description="HTML: escaped text with the matching words in <em>")
     chunk_id: str
     ordinal: int = Field(description="which chunk of the document, from 0")
-    explain: Explain | None = None
+    parts: Parts | None = Field(default=None, description="with explain")
+
+
+class QueryInfo(BaseModel):
+    """How the query was understood."""
+
+    text: str
+    language: str = Field(description='ISO 639-1 of its script; "" where it has no letters')
+    identifiers: list[str] = Field(description="names of things, never corrected: read_parquet, CVE-2024-1234")
+    phrases: list[str] = Field(description="what stood in quotes: every result holds it word by word")
+    corrected: str | None = Field(default=None, description="what was searched instead, where words were misspelt")
+
+
+class FacetCount(BaseModel):
+    """How many of the documents found have this value."""
+
+    value: str
+    count: int
 
 
 class SearchAnswer(BaseModel):
     """The documents found, best first."""
 
-    query: str
+    query: QueryInfo
     corpus: str
     release: int
+    trace_id: str = Field(description="of this search, for events and for support")
     engine: EngineName = Field(description="which engine served")
     mode: Mode
     took_ms: float
-    degraded: list[str] = Field(description='parts left out, down or late: "vector", "rerank", "highlights", an engine')
+    degraded: list[str] = Field(
+        description='parts left out, down or late: "vector", "rerank", "personal", or the name of an engine'
+    )
     results: list[Result]
+    facets: dict[Facet, list[FacetCount]] | None = Field(
+        default=None, description="of all documents found, as asked for"
+    )
+    next_page: str | None = Field(default=None, description="page_token of the next page; null: this is the last one")
     timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
+
+
+class Suggestion(BaseModel):
+    """Something to search for."""
+
+    text: str
+    doc_id: str | None = None
+
+
+class Suggestions(BaseModel):
+    """What the words typed so far may become, best first."""
+
+    suggestions: list[Suggestion]
 
 
 class CorpusInfo(BaseModel):
@@ -137,6 +208,7 @@ class Readiness(BaseModel):
     engines: dict[EngineName, bool]
     embedding: bool
     releases: int | None = Field(description="corpora with a release; null until the object store was read once")
+    draining: bool = Field(default=False, description="the service is being stopped and takes no more")
 
 
 class ErrorDetail(BaseModel):

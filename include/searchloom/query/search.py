@@ -1,4 +1,4 @@
-"""The search pipeline: embed, ask one engine for words and meaning at once, fuse, rerank, show documents.
+"""The search pipeline: understand, embed, ask an engine for words and meaning at once, fuse, rerank, order, show.
 
 One release serves a request from its first step to its last, whatever is promoted meanwhile. A part that is down or
 late is left out and named; only when nothing can answer does the search fail.
@@ -9,222 +9,178 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from searchloom.engines.interface import Access, Hit, Searcher
-from searchloom.errors import SearchloomError, ServiceUnavailable, Transient
-from searchloom.query import documents
+from searchloom import tracing
+from searchloom.engines.fusion import Ranked
+from searchloom.engines.interface import Hit
+from searchloom.errors import SearchloomError
+from searchloom.query import documents, paging
+from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
-from searchloom.query.model_services import ModelServices
-from searchloom.query.rerank import Reranked, rerank
-from searchloom.query.schemas import Result, SearchAnswer, SearchRequest
+from searchloom.query.documents import Stages
+from searchloom.query.paging import Position
+from searchloom.query.personal import Ordered, PersonalOrder
+from searchloom.query.rerank import Judge, Reranked, rerank
+from searchloom.query.retrieval import Retrieval
+from searchloom.query.schemas import QueryInfo, SearchAnswer, SearchRequest
+from searchloom.query.work import Work
 from searchloom.release.document import Release
-from searchloom.settings import ENGINES, EngineName
+from searchloom.settings import EngineName
 from searchloom.settings import Query as QuerySettings
 
 log = logging.getLogger(__name__)
 
-REST_S = 5.0
-"""An engine that has just failed is asked last for this long: a hanging one would cost every search half its time."""
 
-_Value = TypeVar("_Value")
-Embedding = Sequence[float]
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is shown: the documents, each with the chunk that stands for it, and whether there are more."""
 
-
-@dataclass(slots=True)
-class _Work:
-    """One search under way."""
-
-    request: SearchRequest
-    release: Release
-    access: Access
-    deadline: Deadline
-    timings: dict[str, float] = field(default_factory=dict)  # ms
-    degraded: list[str] = field(default_factory=list)
-
-    async def timed(self, step: str, doing: Awaitable[_Value]) -> _Value:
-        """Await something and note how long it took."""
-        started = time.perf_counter()
-        try:
-            return await doing
-        finally:
-            self.timings[step] = _ms_since(started)
+    documents: Sequence[Ranked]
+    shown: dict[str, Hit]  # chunk_id -> the chunk with all its fields
+    more: bool
+    before: Sequence[str]  # documents that were passed over by an offset
 
 
 class SearchPipeline:
-    """Answers searches with both engines and the embedding service at hand."""
+    """Answers searches."""
 
     def __init__(
-        self, searchers: Mapping[EngineName, Searcher], services: ModelServices, settings: QuerySettings
+        self, retrieval: Retrieval, judge: Judge | None, personal: PersonalOrder, settings: QuerySettings
     ) -> None:
-        self._searchers = searchers
-        self._services = services
+        self._retrieval = retrieval
+        self._judge = judge
+        self._personal = personal
         self._settings = settings
-        self._failed_at: dict[EngineName, float] = {}
 
     async def search(
-        self, request: SearchRequest, release: Release, access: Access, deadline: Deadline
+        self,
+        request: SearchRequest,
+        release: Release,
+        caller: Caller,
+        deadline: Deadline,
+        position: Position | None = None,
     ) -> SearchAnswer:
         """Return the documents of the release that this caller may see, best first.
 
-        Raises ``ServiceUnavailable`` when no engine answers, or, in mode ``vector``, the embedding service does not.
+        ``position`` is what the request's page token says. Raises ``ServiceUnavailable`` when no engine answers, or,
+        in mode ``vector``, the embedding service does not.
         """
-        started = time.perf_counter()
-        work = _Work(request, release, access, deadline)
-        embedding = asyncio.create_task(self._embed(work)) if request.mode != "bm25" else None
+        work = Work.begin(request, release, caller, deadline)
+        engine, found = await self._retrieval.find(work)
+        with work.timing("fuse"):
+            fused = documents.rank(work, found)
+        reranked, texts = await self._reranked(work, engine, fused)
+        ordered = await self._ordered(work, reranked.ranked)
+        page = await self._page(work, engine, ordered.ranked, texts, position)
+        stages = Stages(
+            found=found,
+            fused={one.doc_id: one for one in fused},
+            rerank=reranked.scores,
+            rerank_weight=self._weight(release),
+            reranked={one.doc_id: one.score for one in reranked.ranked},
+            personal=ordered.scores,
+        )
+        return self._answer(work, engine, page, stages, position)
+
+    async def close(self) -> None:
+        """Let go of what only searches use."""
+        if self._judge:
+            await self._judge.close()
+        await self._personal.close()
+
+    async def _reranked(self, work: Work, engine: EngineName, fused: list[Ranked]) -> tuple[Reranked, dict[str, Hit]]:
+        """Let the reranker read the head, where there is one; also return the texts that were fetched for it."""
+        say = self._judge.say(work.release) if self._judge else None
+        if not (self._judge and say and fused and work.request.rerank and work.request.mode == "hybrid"):
+            return Reranked(fused), {}
+        texts: dict[str, Hit] = {}
         try:
-            if request.mode == "vector" and await _vector(embedding) is None:
-                raise ServiceUnavailable("the embedding service does not answer; ask again in mode bm25 or hybrid")
-            engine, lexical, nearest = await self._ask_engines(work, embedding)
-        finally:
-            if embedding:
-                embedding.cancel()
-        if request.mode == "hybrid" and nearest is None:
-            work.degraded.append("vector")
-        shown = await self._ranked(work, lexical or [], nearest or [])
-        results = await self._highlighted(work, engine, shown)
-        return _answer(work, engine, results, started)
-
-    async def _ranked(self, work: _Work, lexical: list[Hit], nearest: list[Hit]) -> list[Result]:
-        """Fuse, let the reranker read the head where the release has one, and cut out the page."""
-        fusing = time.perf_counter()
-        found = Reranked(documents.rank(work.request, work.release.fusion, lexical, nearest))
-        work.timings["fuse"] = _ms_since(fusing)
-        model = work.release.reranker
-        if model and work.request.rerank and work.request.mode == "hybrid":
-            try:
-                budget = _earlier(work.deadline.share(0.7), Deadline.after(self._settings.rerank_ms / 1000))
-                judging = rerank(self._services, model, work.request.query, found.ranked, budget)
-                found = await work.timed("rerank", judging)
-            except SearchloomError as error:
-                log.warning("searching without reranking: %s", error)
-                work.degraded.append("rerank")
-        return documents.page(work.request, found, lexical, nearest)
-
-    async def _highlighted(self, work: _Work, engine: EngineName, results: list[Result]) -> list[Result]:
-        """Show in each result the passage with the query's words; the head of its text where there is no time for it.
-
-        Only what is shown is highlighted: for all candidates it would take longer than finding them.
-        """
-        if not work.request.highlight or not results:
-            return results
-        index, chunks = work.release.generation[engine], [result.chunk_id for result in results]
-        try:
-            found = await work.timed(
-                "passages",
-                self._searchers[engine].passages(
-                    index, work.request.query, chunks, work.access, timeout_s=work.deadline.remaining_s()
-                ),
-            )
-        except (SearchloomError, TimeoutError) as error:
-            log.warning("%s: results without highlights: %s", engine, error or "it took too long")
-            work.degraded.append("highlights")
-            return results
-        return [result.model_copy(update={"passage": found.get(result.chunk_id, result.passage)}) for result in results]
-
-    async def _embed(self, work: _Work) -> Embedding | None:
-        """Return the query's vector, or None where it cannot be had in time."""
-        budget = work.deadline.share(0.5)  # the engines need the rest
-        if work.request.mode == "hybrid":
-            budget = _earlier(budget, Deadline.after(self._settings.embedding_ms / 1000))
-        try:
-            return await work.timed("embed", self._services.embed(work.request.query, work.release.embedding, budget))
+            budget = work.deadline.share(0.7).earlier(self._settings.rerank_ms / 1000)
+            with work.timing("rerank"):
+                head, rest = fused[: say.depth], fused[say.depth :]
+                texts = await self._retrieval.show(work, engine, [one.hit.chunk_id for one in head], highlight=False)
+                # A load may have deleted one just now.
+                read = [replace(one, hit=texts[one.hit.chunk_id]) for one in head if one.hit.chunk_id in texts]
+                say = replace(say, depth=len(read))
+                return await rerank(
+                    self._judge, work.release, work.query, [*read, *rest], say=say, deadline=budget
+                ), texts
         except SearchloomError as error:
-            log.warning("searching without vectors: %s", error)
-            return None
+            log.warning("searching without reranking: %s", error)
+            work.leave_out("rerank")
+            return Reranked(fused), texts
 
-    async def _ask_engines(
-        self, work: _Work, embedding: asyncio.Task[Embedding | None] | None
-    ) -> tuple[EngineName, list[Hit] | None, list[Hit] | None]:
-        """Ask the engines one after the other, until one answers."""
-        engines = self._order(work)
-        for place, engine in enumerate(engines):
-            last = place == len(engines) - 1
-            try:
-                share = work.deadline if last else work.deadline.share(0.5)
-                lexical, nearest = await self._ask(engine, work, embedding, share)
-            except (SearchloomError, TimeoutError) as error:
-                log.warning("%s is left out: %s", engine, error or "it took too long")
-                if isinstance(error, (Transient, TimeoutError)):
-                    self._failed_at[engine] = time.monotonic()
-            else:
-                if engine != self._preferred(work):
-                    work.degraded.append(self._preferred(work))
-                return engine, lexical, nearest
-        raise ServiceUnavailable("neither search engine answers; try again in a moment")
+    async def _ordered(self, work: Work, ranked: Sequence[Ranked]) -> Ordered:
+        """Let what knows the caller have its say."""
+        if not work.request.personalize or not ranked:
+            return Ordered(ranked)
+        try:
+            budget = work.deadline.share(0.5).earlier(self._settings.personal_ms / 1000)
+            with work.timing("personal"):
+                async with asyncio.timeout(budget.remaining_s()):
+                    return await self._personal.order(
+                        ranked, work.caller, budget, release=work.release, query=work.query
+                    )
+        except (SearchloomError, TimeoutError) as error:
+            log.warning("searching without a personal order: %s", error or "it took too long")
+            work.leave_out("personal")
+            return Ordered(ranked)
 
-    def _order(self, work: _Work) -> list[EngineName]:
-        """The engine asked for, then the other one; an engine that has just failed comes last."""
-        engines = [name for name in (self._preferred(work), *ENGINES) if name in work.release.generation]
-        rested = time.monotonic() - REST_S
-        return sorted(dict.fromkeys(engines), key=lambda name: self._failed_at.get(name, rested) > rested)
+    async def _page(
+        self,
+        work: Work,
+        engine: EngineName,
+        ranked: Sequence[Ranked],
+        texts: dict[str, Hit],
+        position: Position | None,
+    ) -> Page:
+        """Cut out the page that was asked for, and fetch what it shows.
 
-    def _preferred(self, work: _Work) -> EngineName:
-        return work.request.engine or self._settings.engine
+        Only what is shown is fetched and highlighted: for all candidates it would take longer than finding them.
+        """
+        request = work.request
+        rest = [one for one in ranked if not position.holds(one.doc_id)] if position else ranked[request.offset :]
+        chosen = rest[: request.k]
+        wanted = [one.hit.chunk_id for one in chosen]
+        if request.highlight or not texts.keys() >= set(wanted):
+            with work.timing("passages"):
+                texts = await self._retrieval.show(work, engine, wanted, highlight=request.highlight) if wanted else {}
+        before = [] if position else [one.doc_id for one in ranked[: request.offset]]
+        return Page(chosen, texts, len(rest) > len(chosen), before)
 
-    async def _ask(
-        self, engine: EngineName, work: _Work, embedding: asyncio.Task[Embedding | None] | None, deadline: Deadline
-    ) -> tuple[list[Hit] | None, list[Hit] | None]:
-        """Ask one engine for words and for meaning at once; None is what was not, or could not be, asked."""
-        searcher, index = self._searchers[engine], work.release.generation[engine]
-        size, query = self._settings.candidates, work.request.query
+    def _weight(self, release: Release) -> float:
+        say = self._judge.say(release) if self._judge else None
+        return say.weight if say else 0.0
 
-        async def lexical() -> list[Hit] | None:
-            if work.request.mode == "vector":
-                return None
-            asking = searcher.bm25(
-                index, query, work.access, size=size, timeout_s=deadline.remaining_s(), highlight=False
-            )
-            return await work.timed("bm25", asking)
-
-        async def nearest() -> list[Hit] | None:
-            vector = await _vector(embedding)
-            if vector is None:
-                return None
-            asking = searcher.vector(index, vector, work.access, size=size, timeout_s=deadline.remaining_s())
-            return await work.timed("vector", asking)
-
-        async with asyncio.timeout(deadline.remaining_s()):
-            return await _both(lexical(), nearest())
-
-
-async def _vector(embedding: asyncio.Task[Embedding | None] | None) -> Embedding | None:
-    return await asyncio.shield(embedding) if embedding else None  # two engines may wait for the one task
-
-
-async def _both(
-    first: Awaitable[list[Hit] | None], second: Awaitable[list[Hit] | None]
-) -> tuple[list[Hit] | None, list[Hit] | None]:
-    """Run both at once; the first failure of either is raised at once, and the other one stopped."""
-    tasks = asyncio.ensure_future(first), asyncio.ensure_future(second)
-    try:
-        one, two = await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-    return one, two
-
-
-def _earlier(one: Deadline, other: Deadline) -> Deadline:
-    return min(one, other, key=lambda deadline: deadline.at)
-
-
-def _answer(work: _Work, engine: EngineName, results: list[Result], started: float) -> SearchAnswer:
-    request = work.request
-    return SearchAnswer(
-        query=request.query,
-        corpus=request.corpus,
-        release=work.release.number,
-        engine=engine,
-        mode=request.mode,
-        took_ms=_ms_since(started),
-        degraded=work.degraded,
-        results=results,
-        timings=work.timings if request.explain else None,
-    )
-
-
-def _ms_since(started: float) -> float:
-    return round((time.perf_counter() - started) * 1000, 2)
+    def _answer(
+        self, work: Work, engine: EngineName, page: Page, stages: Stages, position: Position | None
+    ) -> SearchAnswer:
+        request, understood = work.request, work.understood
+        there = [
+            one for one in page.documents if one.hit.chunk_id in page.shown
+        ]  # a load may have deleted one just now
+        parts = documents.explain(stages, there) if request.explain else {}
+        hits = [*(stages.found.lexical or []), *(stages.found.nearest or [])] if request.facets else []
+        shown = [*page.before, *(one.doc_id for one in page.documents)]
+        return SearchAnswer(
+            query=QueryInfo(
+                text=understood.text,
+                language=understood.language,
+                identifiers=list(understood.identifiers),
+                phrases=list(understood.phrases),
+                corrected=work.corrected,
+            ),
+            corpus=request.corpus,
+            release=work.release.number,
+            trace_id=tracing.trace_id(),
+            engine=engine,
+            mode=request.mode,
+            took_ms=round((time.perf_counter() - work.started) * 1000, 2),
+            degraded=work.degraded,
+            results=[documents.result(one, page.shown[one.hit.chunk_id], parts.get(one.doc_id)) for one in there],
+            facets=documents.facets(hits, request.facets) if request.facets else None,
+            next_page=paging.token(request, work.access, work.release.number, position, shown) if page.more else None,
+            timings=work.timings if request.explain else None,
+        )

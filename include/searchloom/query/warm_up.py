@@ -21,7 +21,7 @@ LIMIT_S = 2.0
 """For everything together: a release whose services do not answer takes over cold, for whoever promoted it wants it."""
 
 _QUERY = "warm up"
-_NOBODY = Access(tenant="")
+_NOBODY = Access(tenant="nobody")
 _HITS = 10
 
 
@@ -58,7 +58,7 @@ class WarmUp:
         asked = [(self._searchers[engine], index) for engine, index in release.generation.items()]
         await asyncio.gather(
             *(searcher.vector(index, vector, _NOBODY, **options) for searcher, index in asked),
-            *(searcher.bm25(index, _QUERY, _NOBODY, highlight=False, **options) for searcher, index in asked),
+            *(searcher.lexical(index, _QUERY, _NOBODY, **options) for searcher, index in asked),
         )
 
     async def _rerank(self, release: Release) -> None:

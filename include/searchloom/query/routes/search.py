@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Query, Request, Response
 
-from searchloom.query import failures
+from searchloom.query import failures, paging
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.parts import Parts, caller_of, parts_of
-from searchloom.query.schemas import Corpora, CorpusInfo, SearchAnswer, SearchRequest
+from searchloom.query.schemas import MAX_QUERY, Corpora, CorpusInfo, SearchAnswer, SearchRequest, Suggestions
+from searchloom.query.suggest import suggest
+from searchloom.settings import CORPUS_PATTERN
 
 
 def add(app: FastAPI) -> None:
-    """Add ``POST /v1/search`` and ``GET /v1/corpora``."""
+    """Add ``POST /v1/search``, ``GET /v1/suggest`` and ``GET /v1/corpora``."""
 
     @app.post("/v1/search", response_model=SearchAnswer, responses=failures.DOCUMENTED, tags=["search"])
     async def search(
@@ -25,10 +27,27 @@ def add(app: FastAPI) -> None:
     ) -> Response:
         """Find documents: by words (BM25), by meaning (vectors), or by both."""
         deadline = Deadline.after(parts.settings.query.deadline_ms / 1000)
-        release = parts.releases.live(body.corpus)
-        answer = await parts.pipeline.search(body, release, caller.access, deadline)
+        position = paging.read(body, caller.access)
+        live = parts.releases.live(body.corpus)
+        release = parts.releases.numbered(body.corpus, position.release) if position else live
+        async with parts.admission.turn(deadline):
+            answer = await parts.pipeline.search(body, release, caller, deadline, position)
         request.state.access |= {"corpus": body.corpus, "engine": answer.engine, "degraded": answer.degraded}
         return Response(answer.model_dump_json(), media_type="application/json")  # validated already: once is enough
+
+    @app.get("/v1/suggest", responses=failures.of(401, 403, 404, 422, 429, 500, 503, 504), tags=["search"])
+    async def suggestions(
+        parts: Annotated[Parts, Depends(parts_of)],
+        caller: Annotated[Caller, Depends(caller_of)],
+        prefix: Annotated[str, Query(min_length=1, max_length=MAX_QUERY, description="the words typed so far")],
+        corpus: Annotated[str, Query(pattern=CORPUS_PATTERN)] = "default",
+        k: Annotated[int, Query(ge=1, le=20)] = 8,
+    ) -> Suggestions:
+        """Suggest what the words typed so far may become: titles of documents that the caller may see."""
+        deadline = Deadline.after(parts.settings.query.deadline_ms / 1000)
+        release = parts.releases.live(corpus)
+        async with parts.admission.turn(deadline):
+            return await suggest(parts.retrieval, prefix, release, caller.access, deadline, k=k)
 
     documented: failures.Documented = {status: failures.DOCUMENTED[status] for status in (401, 500, 503)}
 

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from searchloom import __version__
 from searchloom.engines.interface import Searcher
 from searchloom.engines.reading import searcher
-from searchloom.query import failures, page, tokens
+from searchloom.query import channels, failures, page, tokens
 from searchloom.query.admission import Admission
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
@@ -24,7 +24,7 @@ from searchloom.query.personal import Impersonal
 from searchloom.query.releases import Releases
 from searchloom.query.rerank import judge
 from searchloom.query.retrieval import Retrieval
-from searchloom.query.routes import operations, search
+from searchloom.query.routes import admin, chat, events, operations, recommend, search
 from searchloom.query.search import SearchPipeline
 from searchloom.query.store import open_store
 from searchloom.query.warm_up import WarmUp
@@ -42,9 +42,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = _connect(settings, authenticator)
         app.state.parts = parts
+        parts.channels.start()
         parts.releases.start(WarmUp(parts.searchers, parts.services, asyncio.get_running_loop()))
         yield
         parts.releases.stop()
+        await parts.channels.stop()
         await asyncio.gather(parts.pipeline.close(), parts.retrieval.close(), return_exceptions=True)
         closing = [parts.services.close(), *(one.close() for one in parts.searchers.values())]
         await asyncio.gather(*closing, return_exceptions=True)
@@ -59,7 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.add_middleware(RequestEnvelope)
     failures.install(app)
-    search.add(app)
+    for routes in (search, chat, recommend, events, admin):
+        routes.add(app)
     operations.add(app)
     page.add(app, settings)
     return app
@@ -70,15 +73,26 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
     retrieval = Retrieval(searchers, services, settings.query)
     pipeline = SearchPipeline(retrieval, judge(settings, services), Impersonal(), settings.query)
+    opening = partial(open_store, settings.oss)
+    admission, limits = Admission(settings.query), Limits(settings.limits)
     return Parts(
         settings,
         authenticator,
-        Releases(partial(open_store, settings.oss)),
+        Releases(opening),
         services,
         searchers,
         retrieval,
         pipeline,
-        Admission(settings.query),
-        Limits(settings.limits),
+        admission,
+        limits,
         Pseudonyms(settings.query.pseudonym_key),
+        channels.connect(
+            settings,
+            pipeline=pipeline,
+            retrieval=retrieval,
+            services=services,
+            limits=limits,
+            admission=admission,
+            open_store=opening,
+        ),
     )

@@ -63,6 +63,11 @@ def answer(status: int, code: str, message: str, request_id: str) -> Response:
     return Response(body.model_dump_json(), status, headers, media_type="application/json")
 
 
+def code_of(error: SearchloomError) -> str:
+    """The code of an error, for those who can no longer be told by a status."""
+    return next((code for kind, _, code in _STATUS if isinstance(error, kind)), "internal")
+
+
 def install(app: FastAPI) -> None:
     """Answer our errors, FastAPI's and Starlette's in the envelope; the middleware catches the rest."""
 

@@ -14,6 +14,7 @@ from searchloom.engines.interface import Searcher
 from searchloom.query.admission import Admission
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import ADMIN, Authenticator, Caller, Forbidden, Unauthorized
+from searchloom.query.channels import Channels
 from searchloom.query.limits import Limits
 from searchloom.query.model_services import ModelServices
 from searchloom.query.releases import Releases
@@ -38,6 +39,7 @@ class Parts:
     admission: Admission
     limits: Limits
     pseudonyms: Pseudonyms
+    channels: Channels
 
 
 def parts_of(request: Request) -> Parts:

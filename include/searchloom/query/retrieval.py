@@ -149,6 +149,25 @@ class Retrieval:
 
         return (await self._first(release, deadline, self._preferred(None, access, release), ask))[1]
 
+    async def ask(
+        self,
+        release: Release,
+        access: Access,
+        deadline: Deadline,
+        question: Callable[[Searcher, str], Awaitable[_Value]],
+        *,
+        engine: EngineName | None = None,
+    ) -> _Value:
+        """Ask something of an engine (given: its searcher, its index), and of the other one when it fails or is late.
+
+        Raises ``ServiceUnavailable`` when neither answers.
+        """
+
+        async def ask(name: EngineName) -> _Value:
+            return await question(self._searchers[name], release.generation[name])
+
+        return (await self._first(release, deadline, self._preferred(engine, access, release), ask))[1]
+
     def _preferred(self, asked: EngineName | None, access: Access, release: Release) -> EngineName:
         """The engine that was asked for, or the tenant's, or the service's own."""
         wanted = asked or self._settings.tenant_engines.get(access.tenant, self._settings.engine)

@@ -80,6 +80,7 @@ class Release(BaseModel):
     generation: dict[EngineName, str] = Field(description="engine -> index that holds this release's chunks")
     fusion: Fusion = Fusion()
     reranker: Reranker | None = None
+    llm: str = Field(default="", description="model of Bailian that answers chats; empty: settings.bailian.chat_model")
     gate: Gate | None = None
     previous: int | None = Field(default=None, description="the release that served when this one was written")
     created: datetime

@@ -1,0 +1,75 @@
+"""Passages are other people's texts: what in them speaks to the model, not to the reader, does not reach the model.
+
+This is the second of several walls, and the only one that guesses: the first is the random mark around each passage
+(``prompt``), the third is what never leaves (``guard``). What is left out here is shown to the reader all the same.
+"""
+
+# ruff: noqa: RUF001
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+
+from searchloom.query.chat.orders import SPEAKS_TO_THE_MODEL
+from searchloom.query.chat.words import sentences
+
+LEFT_OUT = "[...]"
+
+CONTROL_TOKEN = re.compile(
+    r"<\|[^|<>\n]{0,40}\|>|\[/?INST\]|<<?/?SYS>>?|</?s>|<(?:bos|eos|pad|unk|\w+_of_turn)>", re.IGNORECASE
+)
+"""What chat templates mark roles with: in a text it would end the passage and begin another speaker's words."""
+
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_TAG = re.compile(r"</?[A-Za-z!?][^<>]{0,500}>")
+_BLOB = re.compile(r"[A-Za-z0-9+/=_-]{80,}")  # longer than any word: base64, hexadecimal
+_BRACKETED = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[,，、-]\s*\d{1,3})*)\s*[\]】］]")
+
+_LEET = str.maketrans("013457@$!", "oieastasi")
+_LOOKALIKES = str.maketrans("аеорсухіѕјԁһӏΑΒΕΖΗΙΚΜΝΟΡΤΥΧοаτν", "aeopcyxisjdhlABEZHIKMNOPTYXoatv")
+_SPACED = re.compile(r"\b(?:\w[ .\-_*|]){4,}\w\b")
+
+
+def visible(text: str) -> str:
+    """The text without what a reader cannot see: control characters, zero-width and direction marks, Unicode tags."""
+    return "".join(
+        character
+        for character in text
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Co", "Cn", "Cs"}
+    )
+
+
+def speaks_to_the_model(sentence: str) -> bool:
+    """Whether a sentence gives orders to whoever answers questions, also in disguise."""
+    folded = unicodedata.normalize("NFKC", sentence).strip()
+    disguises = {
+        folded,
+        folded.translate(_LOOKALIKES),
+        folded.translate(_LOOKALIKES).lower().translate(_LEET),
+        _SPACED.sub(lambda run: re.sub(r"[ .\-_*|]", "", run[0]), folded),
+        folded[::-1],
+    }
+    return any(SPEAKS_TO_THE_MODEL.search(one) for one in disguises)
+
+
+def screened(text: str) -> str:
+    """The text as the model may read it: visible, without markup and blobs, without sentences that speak to it.
+
+    Numbers in brackets become numbers in parentheses, so that a passage cannot cite in the answer's name.
+    """
+    bare = html.unescape(visible(text))
+    bare = _TAG.sub(" ", _COMMENT.sub(" ", CONTROL_TOKEN.sub(" ", bare)))
+    bare = _BLOB.sub(LEFT_OUT, bare)
+    parts = sentences(bare)
+    orders = [speaks_to_the_model(part) for part in parts]
+    for at in range(len(parts) - 1):  # one order in two sentences, or broken over two lines
+        if not (orders[at] or orders[at + 1]) and speaks_to_the_model(f"{parts[at].strip()} {parts[at + 1].strip()}"):
+            orders[at] = orders[at + 1] = True
+    kept: list[str] = []
+    for part, order in zip(parts, orders, strict=True):
+        if not order:
+            kept.append(part)
+        elif not kept or kept[-1].strip() != LEFT_OUT:
+            kept.append(f"{LEFT_OUT} ")
+    return _BRACKETED.sub(r"(\1)", "".join(kept)).strip()

@@ -19,30 +19,35 @@ from searchloom.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def run(make_app: Callable[[Settings], Any], url_of: Callable[[Settings], str]) -> int:
+Drain = Callable[[Any], float]
+"""Told that the application is going to be stopped; returns for how many seconds it still takes requests."""
+
+
+def run(make_app: Callable[[Settings], Any], url_of: Callable[[Settings], str], drain: Drain | None = None) -> int:
     """Serve an ASGI application at its URL until SIGTERM or SIGINT; requests under way are answered first.
 
-    Returns the exit status: 1, after one sentence, when the settings or what the application stands on do not hold.
+    A second signal ends the draining at once. Returns the exit status: 1, after one sentence, when the settings or
+    what the application stands on do not hold.
     """
 
     def start() -> tuple[Any, str]:
         settings = configuration.load()
         return make_app(settings), url_of(settings)
 
-    return serve(start)
+    return serve(start, drain)
 
 
-def serve(start: Callable[[], tuple[Any, str]]) -> int:
+def serve(start: Callable[[], tuple[Any, str]], drain: Drain | None = None) -> int:
     """Serve the application and URL that ``start`` makes; see ``run``."""
     try:
-        asyncio.run(_serve(*start()))
+        asyncio.run(_serve(*start(), drain))
     except SearchloomError as error:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a stack trace
         return 1
     return 0
 
 
-async def _serve(app: Any, url: str) -> None:
+async def _serve(app: Any, url: str, drain: Drain | None) -> None:
     where = urlsplit(url)
     server = Server(
         app,
@@ -52,6 +57,17 @@ async def _serve(app: Any, url: str) -> None:
         websockets=False,
     )
     loop = asyncio.get_running_loop()
+    draining = False
+
+    def stop() -> None:
+        nonlocal draining
+        if drain and not draining:
+            draining = True
+            log.info("asked to stop: requests under way are finished")
+            loop.call_later(drain(app), server.stop)
+        else:
+            loop.call_soon(server.stop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
+        loop.add_signal_handler(number, stop)
     await server.serve()

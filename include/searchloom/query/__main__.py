@@ -9,16 +9,21 @@ import logging
 import sys
 
 import stamina.instrumentation
+from fastapi import FastAPI
 
 from searchloom import serving
 from searchloom.query import audit
 from searchloom.query.app import create_app
+from searchloom.query.logs import JsonLines
 from searchloom.query.middleware import access
+from searchloom.settings import Settings
 
 
 def configure_logging() -> None:
-    """Log sentences to stderr, and the access log as JSON lines to stdout."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    """Log JSON lines: sentences to stderr, the access log to stdout."""
+    sentences = logging.StreamHandler(sys.stderr)
+    sentences.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[sentences])
     for chatty in ("httpx", "oss2"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     stamina.instrumentation.set_on_retry_hooks([])  # what fails in the end is logged, once
@@ -29,10 +34,17 @@ def configure_logging() -> None:
         logger.propagate = False
 
 
+def drain(app: FastAPI) -> float:
+    """Be ready no longer; return the seconds for which requests are still taken."""
+    app.state.draining = True
+    settings: Settings = app.state.settings
+    return settings.query.drain_s
+
+
 def main() -> int:
     """Run until a signal."""
     configure_logging()
-    return serving.run(create_app, lambda settings: settings.query.url)
+    return serving.run(create_app, lambda settings: settings.query.url, drain)
 
 
 if __name__ == "__main__":

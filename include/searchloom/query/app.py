@@ -9,7 +9,7 @@ from functools import partial
 
 from fastapi import FastAPI
 
-from searchloom import __version__
+from searchloom import __version__, tracing
 from searchloom.engines.interface import Searcher
 from searchloom.engines.reading import searcher
 from searchloom.query import channels, failures, page, tokens
@@ -40,6 +40,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if settings.query.otlp_endpoint:
+            tracing.export_to(settings.query.otlp_endpoint, "searchloom-query")
         parts = _connect(settings, authenticator)
         app.state.parts = parts
         parts.channels.start()
@@ -59,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
+    app.state.settings, app.state.draining = settings, False
     app.add_middleware(RequestEnvelope)
     failures.install(app)
     for routes in (search, chat, recommend, events, admin):

@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from searchloom import tracing
-from searchloom.query import audit, metrics
+from searchloom.query import audit, logs, metrics
 from searchloom.query.failures import INTERNAL, answer
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ access = logging.getLogger("searchloom.query.access")
 MAX_BODY = 64 * 1024  # bytes; the longest query, escaped, fits several times
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HEADER = b"x-request-id"
-_QUIET = frozenset({"/healthz", "/readyz"})  # asked every few seconds by whatever watches us
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds by whatever watches us
 
 
 class RequestEnvelope:
@@ -45,6 +45,7 @@ class RequestEnvelope:
         started = time.perf_counter()
         request_id = _request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
         status = 0
 
         async def sending(message: Message) -> None:

@@ -45,7 +45,8 @@ def read(request: SearchRequest, access: Access) -> Position | None:
     if request.page_token is None:
         return None
     try:
-        raw = base64.b64decode(request.page_token.encode("ascii") + b"==", altchars=b"-_", validate=True)
+        padded = request.page_token.encode("ascii") + b"=" * (-len(request.page_token) % 4)
+        raw = base64.b64decode(padded, altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
         raise _damaged() from error
     head, rest = raw[:_HEAD], raw[_HEAD:]

@@ -25,7 +25,7 @@ _IDENTIFIER = re.compile(
       | [A-Za-z\d]+(?:(?:\.|::|->)[A-Za-z\d]+)+  # DataFrame.merge, std::vector
       | _+\w+ | \w+_+                            # __init__
       | .*[a-z]\d*[A-Z].*                        # camelCase
-      | [A-Z]+[a-z]+[A-Z]\w*                     # HTTPServer, DataFrame
+      | [A-Z]{2,}[a-z]\w*                        # HTTPServer
       | (?=.*[A-Za-z])(?=.*\d)[\w.+-]+           # utf8, CVE-2024-1234, 1.2.3rc1
       | \d+(?:[.:-]\d+){2,}                      # 10.0.0.1, 2024-01-31
       | [A-Z]{2,}s?                              # BM25 is above; RRF, APIs

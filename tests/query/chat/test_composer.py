@@ -175,6 +175,14 @@ def test_an_answer_that_tells_its_prompt_ends() -> None:
         assert "in the language of the question" not in shown
 
 
+def test_a_model_that_says_the_same_again_is_stopped() -> None:
+    said = "Merge two tables with a database-style join on a key column, which is the default. "
+    composer = Composer(made())
+    shown = "".join(composer.feed(f"{word} ") for word in (said * 3).split()) + composer.finish()
+    assert composer.repeats
+    assert shown.count("database-style") == 1
+
+
 def test_a_passage_is_not_read_out_whole() -> None:
     words = " ".join(f"word{n}" for n in range(MAX_COPIED * 2))
     passage = NumberedPassage(number=1, doc_id="d" * 32, chunk_id="c" * 32, title="", section="", text=f"{words}.")

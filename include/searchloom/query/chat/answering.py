@@ -178,7 +178,7 @@ class Chat:
                         work.usage.completion_tokens = before.completion_tokens + delta.output_tokens
                     if piece := composer.feed(delta.text):
                         yield piece
-                    if composer.stopped or composer.denied:
+                    if composer.ended:
                         break
         except (SearchloomError, TimeoutError) as error:
             log.warning("answering without the language model: %s", error or "it took too long")

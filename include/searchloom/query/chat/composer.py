@@ -10,11 +10,13 @@ from searchloom.query.chat.guard import Watch, clean, denies
 from searchloom.query.chat.prompt import Prompt
 from searchloom.query.chat.schemas import Citation, Span
 from searchloom.query.chat.support import SUPPORTED, Support, cited, marks, says_something
-from searchloom.query.chat.words import sentence_end
+from searchloom.query.chat.words import plain_words, sentence_end
 
 _PIECE = 60  # characters from which on a part of a sentence is shown
 _OPEN = 400  # a bracket that stays open for longer is none
 _LONGEST = 2000  # a run without spaces is cut here
+_SENTENCE = 5  # words of a sentence that is not said twice
+_MARK = re.compile(r"\[\d+\]")
 _MORE_CITATIONS = re.compile(r"(?:\s*[\[【［][^\]】］\n]{0,30}[\]】］])*\s*")
 _BEGINNING = re.compile(r"\s*[\[【［][^\]】］\n]{0,30}\Z")
 _LAST_MARK = re.compile(r"[.!?。！？]*[\"'”’)）」』]*\s*\Z")
@@ -47,30 +49,41 @@ class _Sentence:
 
 
 class Composer:
-    """One answer in the making."""
+    """One answer in the making.
+
+    It ends by itself (``ended``) where the model tells its prompt (``stopped``), says that the passages do not hold
+    the answer (``denied``), or says the same sentence again (``repeats``), as small models do without end.
+    """
 
     def __init__(self, prompt: Prompt) -> None:
-        self.stopped = False
+        self.stopped = False  # it was about to tell what it must not
         self.denied = False
+        self.repeats = False
         self.answer = ""
         self._support = Support(prompt.given)
         self._watch = Watch(prompt)
         self._pending = ""
         self._open: _Sentence | None = None
         self._sentences: list[_Sentence] = []
+        self._said: set[tuple[str, ...]] = set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will be shown, whatever the model says."""
+        return self.stopped or self.denied or self.repeats
 
     def feed(self, text: str) -> str:
         """Take what the model has said; return what may be shown by now."""
         self._pending += text
         shown = ""
-        while not (self.stopped or self.denied) and (cut := self._cut()):
+        while not self.ended and (cut := self._cut()):
             shown += self._release(cut.raw, ends=cut.ends)
         return shown
 
     def finish(self) -> str:
         """The model has ended: return what was held back."""
         shown = ""
-        if not (self.stopped or self.denied) and (rest := self._pending.rstrip()):
+        if not self.ended and (rest := self._pending.rstrip()):
             shown = self._release(rest, ends=True)
         self._pending = ""
         self._end()
@@ -110,11 +123,19 @@ class Composer:
             if not waits:
                 return _Piece(self._take(end), ends=True)
         at = max(pending.rfind(" "), pending.rfind("\n")) + 1
-        if end < 0 and len(pending) >= _PIECE and at and (not _unclosed(pending[:at]) or len(pending) > _OPEN):
+        if end < 0 and len(pending) >= _PIECE and at and (len(pending) > _OPEN or not self._unsettled(pending[:at])):
             return _Piece(self._take(at), ends=False)
         if len(pending) > _LONGEST:
             return _Piece(f"{self._take(_LONGEST)} ", ends=False)
         return None
+
+    def _unsettled(self, part: str) -> bool:
+        """Whether more must be known of a sentence before this part of it is shown."""
+        if self._open is None:
+            words = _words(part)
+            if any(said[: len(words)] == words for said in self._said):
+                return True
+        return part.count("[") > part.count("]") or part.count("<") > part.count(">") or part.count("`") % 2 == 1
 
     def _take(self, length: int) -> str:
         taken, self._pending = self._pending[:length], self._pending[length:]
@@ -125,6 +146,9 @@ class Composer:
             self.denied = True
             return ""
         text = clean(raw, self._support.count)
+        if ends and self._open is None and _words(text) in self._said and len(_words(text)) >= _SENTENCE:
+            self.repeats = True
+            return ""
         if self._watch.objects(text) or self._watch.mark_in(raw):
             self.stopped = True
             return ""
@@ -158,10 +182,11 @@ class Composer:
 
     def _end(self) -> None:
         if self._open is not None:
+            self._said.add(_words(self.answer[self._open.start :]))
             self._open.end = len(self.answer)
             self._sentences.append(self._open)
             self._open = None
 
 
-def _unclosed(text: str) -> bool:
-    return text.count("[") > text.count("]") or text.count("<") > text.count(">") or text.count("`") % 2 == 1
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(plain_words(_MARK.sub(" ", text)))

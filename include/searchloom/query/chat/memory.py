@@ -122,5 +122,4 @@ class ProcessMemory:
 
 
 def _short(turn: Turn) -> Turn:
-    texts = (text[:MAX_CHARS] for text in (turn.message, turn.question, turn.answer))
-    return Turn(*texts, turn.doc_ids)
+    return Turn(turn.message[:MAX_CHARS], turn.question[:MAX_CHARS], turn.answer[:MAX_CHARS], turn.doc_ids)

@@ -24,29 +24,23 @@ AHEAD = timedelta(minutes=5)
 
 _ID = r"^[A-Za-z0-9._:-]{1,64}$"
 _NAME = r"^[A-Za-z0-9._:/-]{0,64}$"
-_UNKNOWN_USER = 1
+
+
+_EXAMPLE = {
+    "event_id": "0b9c4a5e-6f3c-4a55-9a1b-2f6f2f7ad2c1",
+    "type": "click",
+    "item_id": "5f0c1a0d9f3b4c8e8a6e0a4f2f7b9c11",
+    "corpus": "default",
+    "position": 1,
+    "query": "join two tables",
+    "scene": "search",
+}
 
 
 class Event(BaseModel):
     """What somebody did with a document, or that it was shown to them."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                {
-                    "event_id": "0b9c4a5e-6f3c-4a55-9a1b-2f6f2f7ad2c1",
-                    "type": "click",
-                    "item_id": "5f0c1a0d9f3b4c8e8a6e0a4f2f7b9c11",
-                    "corpus": "default",
-                    "position": 1,
-                    "query": "join two tables",
-                    "scene": "search",
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     event_id: Annotated[str, Field(pattern=_ID, description="drawn by the sender; sent twice, it counts once")]
     type: EventType
@@ -72,9 +66,7 @@ class EventsRequest(BaseModel):
         Field(
             min_length=1,
             max_length=MAX_EVENTS,
-            json_schema_extra={
-                "items": {"type": "object", "examples": Event.model_config["json_schema_extra"]["examples"]}
-            },  # type: ignore[index,call-overload]
+            examples=[[_EXAMPLE]],
             description="each: event_id, type, item_id, and what else is known: corpus, time, position, query, value, "
             "trace_id, scene, release, arm",
         ),
@@ -103,7 +95,7 @@ class Record(BaseModel):
 
     event_id: Annotated[str, Field(min_length=1, max_length=128)]
     time: AwareDatetime
-    user_id: Annotated[str, Field(min_length=_UNKNOWN_USER, max_length=256)]
+    user_id: Annotated[str, Field(min_length=1, max_length=256)]
     tenant: Annotated[str, Field(min_length=1, max_length=256)] = "default"
     type: EventType
     item_id: Annotated[str, Field(min_length=1, max_length=128)]

@@ -66,7 +66,7 @@ class Behaviour:
     def liked(self, caller: Caller, corpus: str) -> Sequence[str]:
         """Those of them that they did not turn away from, the last one first."""
         with self._lock:
-            dealt = self._people.get((caller.access.tenant, caller.user, corpus), {})
+            dealt = self._people.get((caller.access.tenant, caller.user, corpus), OrderedDict[str, float]())
             return [item for item, interest in reversed(dealt.items()) if interest > 0]
 
     def popular(self, tenant: str, corpus: str, count: int) -> list[tuple[str, float]]:

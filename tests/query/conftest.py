@@ -19,13 +19,14 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from localcloud.credentials import Keyring
 from searchloom.cloud.oss import Oss
 from searchloom.engines.connect import loader
 from searchloom.engines.interface import GenerationMeta
 from searchloom.query import tokens
 from searchloom.query.app import create_app
 from searchloom.release.document import EmbeddingModel, Fusion, Release, current_key, release_key
-from searchloom.settings import ENGINES, Embedding, Query, Settings
+from searchloom.settings import ENGINES, Acs, Airec, Bailian, Embedding, Query, Settings
 from searchloom.settings import Oss as OssSettings
 from tests.query import collection
 from tests.query.tiny_embedding import DIMS, TOKEN, VERSION
@@ -88,6 +89,7 @@ def served(settings: Settings, embedding: Service, tmp_path_factory: pytest.Temp
     index = f"hq-{uuid.uuid4().hex[:8]}"
     state = tmp_path_factory.mktemp("query-state")
     with local_cloud(tmp_path_factory.mktemp("query-cloud")) as cloud:
+        secret = cloud.access_key_secret
         own = settings.model_copy(
             update={
                 "state": state,
@@ -100,6 +102,9 @@ def served(settings: Settings, embedding: Service, tmp_path_factory: pytest.Temp
                     embedding_ms=5_000,
                     pseudonym_key="tests",
                 ),
+                "bailian": Bailian(url=cloud.endpoint, api_key=Keyring(cloud.access_key_id, secret).api_key),
+                "acs": Acs(endpoint=cloud.endpoint, access_key_id=cloud.access_key_id, access_key_secret=secret),
+                "airec": Airec(instance_id="airec-cn-local"),
                 "oss": OssSettings(
                     endpoint=cloud.endpoint,
                     region=cloud.region,

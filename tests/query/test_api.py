@@ -14,7 +14,6 @@ from pydantic import SecretStr
 from searchloom.cloud.oss import Oss
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.middleware import MAX_BODY
-from searchloom.query.page import FOLDER
 from searchloom.settings import Settings
 from tests.query.collection import CORPUS
 from tests.query.conftest import live_index, publish, running, wait_for
@@ -140,18 +139,6 @@ def test_the_openapi_document_tells_the_truth(client: TestClient) -> None:
     assert search["security"] == [{"HTTPBearer": []}]
     assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
     assert {"/v1/search", "/v1/suggest", "/v1/corpora", "/healthz", "/readyz"} <= set(document["paths"])
-
-
-def test_the_page_runs_only_its_own_files(client: TestClient) -> None:
-    page = client.get("/", headers={"Host": "127.0.0.1:9630"})
-    assert page.headers["content-type"].startswith("text/html")
-    policy = page.headers["content-security-policy"]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
-    for name in ("app.js", "style.css"):
-        assert client.get(f"/page/{name}").text == (FOLDER / name).read_text()
-        assert f"/page/{name}" in page.text
-    assert client.get("/page/../app.py").status_code == 404
 
 
 def test_the_demo_token_is_given_on_loopback_only(served: Settings) -> None:

@@ -1,0 +1,101 @@
+"""The page in a real Chromium, over a real query module on both real engines."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from searchloom.settings import Settings
+from tests.query.collection import CORPUS
+from tests.query.test_process import query_service
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("there is no chromium; apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def site(served: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Where the query module serves the page, with a demo token."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SEARCHLOOM_QUERY__DEMO_TOKEN", "true")
+        with query_service(served, tmp_path_factory.mktemp("page") / "query.log") as (url, _):
+            yield url
+
+
+@dataclass
+class Visit:
+    """A visitor's page, and what the browser complained about."""
+
+    page: Page
+    site: str
+    complaints: list[str] = field(default_factory=list)
+    expected: set[str] = field(default_factory=set)
+
+    def open(self, **words: str) -> Page:
+        """Open the page with these words in its address, and wait until it can be used."""
+        query = "&".join(f"{name}={value}" for name, value in ({"corpus": CORPUS} | words).items())
+        self.page.goto(f"{self.site}/?{query}")
+        self.page.wait_for_selector("#query")
+        return self.page
+
+    def search(self, query: str, **words: str) -> Page:
+        """Open the page at a search, and wait for its results."""
+        page = self.open(q=query, **words)
+        page.wait_for_selector(".result, .empty, .failure")
+        return page
+
+    def note(self, message: ConsoleMessage) -> None:
+        """Keep what the console says is wrong; a refused script or style is such a message."""
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture
+def visit(browser: Browser, site: str) -> Iterator[Callable[..., Visit]]:
+    """Visitors, each with a browser profile of its own; in the end the browser must not have complained."""
+    visits: list[Visit] = []
+
+    def arrive(**profile: Any) -> Visit:
+        context = browser.new_context(**({"locale": "en-GB", "reduced_motion": "reduce"} | profile))
+        made = Visit(context.new_page(), site)
+        made.page.set_default_timeout(15_000)
+        made.page.on("console", made.note)
+        made.page.on("pageerror", lambda error: made.complaints.append(str(error)))
+        visits.append(made)
+        return made
+
+    yield arrive
+    for one in visits:
+        one.page.context.close()
+        assert [text for text in one.complaints if not any(known in text for known in one.expected)] == []
+
+
+@pytest.fixture
+def visitor(visit: Callable[..., Visit]) -> Visit:
+    """A visitor with a desktop and English."""
+    return visit()
+
+
+def titles(page: Page) -> list[str]:
+    """The titles of the results, from the top."""
+    return page.locator(".result .title").all_inner_texts()
+
+
+def screenshot_folder() -> Path:
+    """Where the pictures of the docs lie."""
+    return Path(__file__).resolve().parents[3] / "docs" / "pictures"

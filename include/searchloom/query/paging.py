@@ -32,6 +32,11 @@ class Position:
     release: int
     shown: frozenset[bytes]
 
+    @property
+    def offset(self) -> int:
+        """How many documents were shown."""
+        return len(self.shown)
+
     def holds(self, doc_id: str) -> bool:
         """Whether a document was shown."""
         return _short(doc_id) in self.shown

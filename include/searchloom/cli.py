@@ -14,6 +14,7 @@ from searchloom.corpus import commands as corpus
 from searchloom.demo import commands as demo
 from searchloom.errors import NotFound, SearchloomError, UsageError
 from searchloom.evaluation import commands as evaluation
+from searchloom.events import commands as events
 from searchloom.orchestration import commands as orchestration
 from searchloom.query import commands as query
 from searchloom.release import commands as release
@@ -41,6 +42,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(release.app, name="releases")
+app.add_typer(events.app, name="events")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

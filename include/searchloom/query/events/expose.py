@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from searchloom.query.auth import Caller
 from searchloom.query.events.schema import Record
+from searchloom.query.schemas import SearchAnswer
 
 
 def shown(
@@ -42,3 +43,17 @@ def shown(
         )
         for place, doc_id in enumerate(doc_ids, start=first)
     ]
+
+
+def search_shown(answer: SearchAnswer, caller: Caller, *, first: int) -> list[Record]:
+    """The expose events of a page of results; ``first`` is the place of its first result in the whole ranking."""
+    return shown(
+        [result.doc_id for result in answer.results],
+        caller,
+        corpus=answer.corpus,
+        release=answer.release,
+        scene="search",
+        trace_id=answer.trace_id,
+        query=answer.query.text,
+        first=first,
+    )

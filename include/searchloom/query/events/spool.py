@@ -159,14 +159,16 @@ def _records(path: Path) -> Iterator[Record]:
         lines = path.read_bytes().splitlines(keepends=True)
     except FileNotFoundError:
         return
+    broken = 0
     for line in lines:
         try:
             record = read_line(line)
         except ValueError:
-            if line.endswith(b"\n"):  # else the process was killed while it wrote: nobody was told that it was taken
-                log.warning("%s holds a line that is no event; it is left out", path.name)
+            broken += line.endswith(b"\n")  # else the process was killed while it wrote: nobody was told it was taken
             continue
         yield record
+    if broken:
+        log.warning("%s holds %d lines that are no events; they are left out", path.name, broken)
 
 
 def _upload(path: Path, put: Put) -> int:

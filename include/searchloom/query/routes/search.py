@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, Query, Request, Response
 from searchloom.query import failures, paging
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
+from searchloom.query.events.expose import search_shown
 from searchloom.query.parts import Parts, caller_of, parts_of
 from searchloom.query.schemas import MAX_QUERY, Corpora, CorpusInfo, SearchAnswer, SearchRequest, Suggestions
 from searchloom.query.suggest import suggest
@@ -33,6 +34,8 @@ def add(app: FastAPI) -> None:
         async with parts.admission.turn(deadline):
             answer = await parts.pipeline.search(body, release, caller, deadline, position)
         request.state.access |= {"corpus": body.corpus, "engine": answer.engine, "degraded": answer.degraded}
+        if parts.settings.events.expose:
+            parts.channels.events.note(search_shown(answer, caller, first=len(position.shown) + 1 if position else 1))
         return Response(answer.model_dump_json(), media_type="application/json")  # validated already: once is enough
 
     @app.get("/v1/suggest", responses=failures.of(401, 403, 404, 422, 429, 500, 503, 504), tags=["search"])

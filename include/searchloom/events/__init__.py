@@ -1,0 +1,1 @@
+"""Events from elsewhere into the event log."""

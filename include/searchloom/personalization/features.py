@@ -73,7 +73,7 @@ def _known(recall: Recall, person: Person, rows: Ints, now: float) -> dict[str, 
         "year": year,
         "year_distance": _year_distance(recall, year),
         "activity": float(np.log1p(person.events)),
-        "span_days": (person.times[-1] - person.times[0]) / _DAY_S if person.times else 0.0,
+        "span_days": (person.last - person.first) / _DAY_S,
     }
 
 

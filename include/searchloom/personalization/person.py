@@ -6,7 +6,6 @@ same, to the bit, as one that was made from the log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +17,7 @@ HISTORY = 100
 AFFINITIES = 8
 """Categories remembered for good."""
 
+_LAST = 2**32 - 1
 _STEP = 16.0  # interests are kept in sixteenths
 _MOST = 127 / _STEP
 _FADING = 0.98  # of an affinity and of the mean, with each event
@@ -25,12 +25,13 @@ _FADING = 0.98  # of an affinity and of the mean, with each event
 
 @dataclass(slots=True)
 class Person:
-    """Items oldest first, each once, with the time (seconds since 1970) and the interest of the last dealing."""
+    """Items oldest first, each once, with the interest; ``first`` and ``last`` are times in seconds since 1970."""
 
     items: list[str] = field(default_factory=list)
-    times: list[int] = field(default_factory=list)
     interests: list[float] = field(default_factory=list)
     events: int = 0
+    first: int = 0
+    last: int = 0
     categories: dict[str, float] = field(default_factory=dict)
     mean: NDArray[np.float32] | None = None
 
@@ -43,26 +44,23 @@ class Person:
             place = self.items.index(item_id)
             before = self.interests[place]
             kept = max(before, kept) if kept > 0 else kept
-            del self.items[place], self.times[place], self.interests[place]
+            del self.items[place], self.interests[place]
         self.items.append(item_id)
-        self.times.append(min(max(int(time), 0), 2**32 - 1))
         self.interests.append(kept)
-        del self.items[:-HISTORY], self.times[:-HISTORY], self.interests[:-HISTORY]
-        self.events += 1
+        del self.items[:-HISTORY], self.interests[:-HISTORY]
+        moment = min(max(int(time), 0), _LAST)
+        self.first = min(self.first, moment) if self.events else moment
+        self.last = max(self.last, moment)
+        self.events = min(self.events + 1, _LAST)
         if interest > 0:
             self._lean(category, kept)
             self._mix(vector, kept)
-
-    def remember_all(self, events: Iterable[tuple[str, float, float, str, NDArray[np.float32] | None]]) -> None:
-        """Take in events in their order."""
-        for event in events:
-            self.remember(*event)
 
     def forget(self, item_id: str) -> None:
         """Leave out one item, as if it had not been dealt with; the affinities keep what it added."""
         if item_id in self.items:
             place = self.items.index(item_id)
-            del self.items[place], self.times[place], self.interests[place]
+            del self.items[place], self.interests[place]
 
     def _lean(self, category: str, amount: float) -> None:
         if not category:

@@ -1,0 +1,163 @@
+"""What serving knows of each person, in one memory-mapped file (LMDB): readers never wait, a crash loses nothing.
+
+A person takes about 680 bytes at most: a hundred items by their number and interest, eight affinities, a mean vector of
+64 half-precision numbers. Persons are found by a hash of tenant and user: their names are not in the file. Nightly the
+file is written anew from the log (``replace``: full pages, in order of the keys); in between events change it in place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import lmdb
+import numpy as np
+
+from searchloom.errors import Terminal
+from searchloom.personalization.person import Person
+
+MAP_BYTES = 4 << 30
+"""Address space, not memory or disk: the file takes what is in it."""
+
+_HEAD = struct.Struct("<BIIIBBB")  # version, events, first, last, items, categories, dims
+_VERSION = 1
+_STEP = 16.0
+_BATCH = 50_000
+
+
+def key_of(user_id: str, tenant: str = "default") -> bytes:
+    """The key of a person: twelve bytes of a hash."""
+    return hashlib.blake2b(f"{tenant}\0{user_id}".encode(), digest_size=12).digest()
+
+
+class Store:
+    """Persons by key. One process writes, any number read; a value that comes out is the one that went in, to the bit.
+
+    ``basis`` names the vectors that the means are of; a file of another basis forgets its means when it is opened.
+    """
+
+    def __init__(self, folder: Path, *, basis: str = "", writes: bool = True, map_bytes: int = MAP_BYTES) -> None:
+        if writes:
+            folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._file = lmdb.open(
+                str(folder), map_size=map_bytes, max_dbs=4, readonly=not writes, metasync=False, readahead=False
+            )
+            self._persons, self._numbers, self._names, self._about = (
+                self._file.open_db(name, create=writes) for name in (b"persons", b"numbers", b"names", b"about")
+            )
+        except lmdb.Error as error:
+            raise Terminal(f"the store of persons {folder} cannot be opened: {error}") from error
+        self._known: dict[str, int] = {}
+        self._called: dict[int, str] = {}
+        self._basis = basis
+        if writes:
+            with self._file.begin(write=True) as change:
+                change.put(b"basis", basis.encode(), db=self._about)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        with self._file.begin() as look:
+            return int(look.stat(self._persons)["entries"])
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes that the pages in use take."""
+        info, stat = self._file.info(), self._file.stat()
+        return int((info["last_pgno"] + 1) * stat["psize"])
+
+    def get(self, key: bytes) -> Person:
+        """A person; one of whom nothing is known is empty."""
+        with self._file.begin() as look:
+            record = look.get(key, db=self._persons)
+            return self._unpacked(record, look) if record is not None else Person()
+
+    def put(self, key: bytes, person: Person) -> None:
+        """Keep a person; on the disk when this returns."""
+        with self._file.begin(write=True) as change:
+            change.put(key, self._packed(person, change), db=self._persons)
+
+    def replace(self, persons: Iterable[tuple[bytes, Person]]) -> int:
+        """Keep these persons and no others; what was there stays readable until the end. Returns their number."""
+        with self._file.begin(write=True) as change:
+            packed = sorted((key, self._packed(person, change)) for key, person in persons)
+            change.drop(self._persons, delete=False)
+            with change.cursor(self._persons) as cursor:
+                cursor.putmulti(packed, append=True)
+        return len(packed)
+
+    def erase(self, key: bytes) -> bool:
+        """Forget a person; whether there was one."""
+        with self._file.begin(write=True) as change:
+            return bool(change.delete(key, db=self._persons))
+
+    def _packed(self, person: Person, change: lmdb.Transaction) -> bytes:
+        mean = np.empty(0, np.float16) if person.mean is None else person.mean.astype(np.float16)
+        head = _HEAD.pack(
+            _VERSION, person.events, person.first, person.last, len(person.items), len(person.categories), len(mean)
+        )
+        items = np.array([self._number(item_id, change) for item_id in person.items], "<u4")
+        interests = np.round(np.array(person.interests) * _STEP).astype(np.int8)
+        names = np.array([self._number(f"category\0{name}", change) for name in person.categories], "<u4")
+        leanings = np.array(list(person.categories.values()), np.float16)
+        return b"".join(
+            (head, items.tobytes(), interests.tobytes(), names.tobytes(), leanings.tobytes(), mean.tobytes())
+        )
+
+    def _unpacked(self, record: bytes, look: lmdb.Transaction) -> Person:
+        version, events, first, last, items, categories, dims = _HEAD.unpack_from(record)
+        if version != _VERSION:
+            raise Terminal(f"the store of persons has records of version {version}, not {_VERSION}; write it anew")
+        at = _HEAD.size
+        numbers = np.frombuffer(record, "<u4", items, at)
+        interests = np.frombuffer(record, np.int8, items, at := at + 4 * items)
+        names = np.frombuffer(record, "<u4", categories, at := at + items)
+        leanings = np.frombuffer(record, np.float16, categories, at := at + 4 * categories)
+        mean = np.frombuffer(record, np.float16, dims, at + 2 * categories)
+        called = [self._name(number, look).removeprefix("category\0") for number in names.tolist()]
+        return Person(
+            items=[self._name(number, look) for number in numbers.tolist()],
+            interests=(interests / _STEP).tolist(),
+            events=events,
+            first=first,
+            last=last,
+            categories=dict(zip(called, leanings.astype(np.float64).tolist(), strict=True)),
+            mean=mean.astype(np.float32) if dims else None,
+        )
+
+    def _number(self, name: str, change: lmdb.Transaction) -> int:
+        """The number of an item or category: given once, never again to another one."""
+        number = self._known.get(name)
+        if number is None:
+            key = name.encode() if len(name) < 400 else hashlib.sha256(name.encode()).digest()
+            found = change.get(key, db=self._numbers)
+            if found is None:
+                found = struct.pack(">I", change.stat(self._numbers)["entries"])
+                change.put(key, found, db=self._numbers)
+                change.put(found, name.encode(), db=self._names, append=True)
+            number = self._known[name] = int(struct.unpack(">I", found)[0])
+        return number
+
+    def _name(self, number: int, look: lmdb.Transaction) -> str:
+        name = self._called.get(number)
+        if name is None:
+            found = look.get(struct.pack(">I", number), db=self._names)
+            if found is None:
+                raise Terminal(f"the store of persons names no item {number}; write it anew from the log")
+            name = self._called[number] = bytes(found).decode()
+        return name

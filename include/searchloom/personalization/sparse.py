@@ -40,6 +40,8 @@ class Rows:
 
     def summed_at(self, rows: Ints, weights: Floats, wanted: Ints) -> Floats:
         """The weighted sum of rows at the ``wanted`` columns alone: its cost does not grow with the columns."""
+        if not len(wanted):
+            return np.zeros(0)
         columns, values = self.entries(rows, weights)
         order = np.argsort(wanted, kind="stable")
         ordered = wanted[order]

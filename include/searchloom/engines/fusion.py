@@ -7,7 +7,7 @@ comes out depends on the two lists alone, so ask for a fixed number of candidate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
@@ -18,9 +18,8 @@ RRF_K = 60
 """The constant of reciprocal rank fusion, as in the paper (Cormack et al., 2009)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """One document of the fused ranking.
+class Ranked(NamedTuple):
+    """One document of the fused ranking; a tuple for the reason that a hit is one.
 
     ``score`` is in [0, 1] for ``minmax``. ``bm25`` and ``vector`` are the engine's scores (a BM25 sum, a cosine) of
     the document's best chunk in each list; None where the list does not hold it. ``by_words`` and ``by_meaning`` are
@@ -44,21 +43,14 @@ def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language
     lexical = {hit.doc_id: hit for hit in best_chunks(bm25)}
     nearest = {hit.doc_id: hit for hit in best_chunks(vector)}
     weight = fusion.weight(language)
-    words, meaning = _scaled(lexical, fusion), _scaled(nearest, fusion)
+    words, meaning = _scaled(lexical, fusion, 1 - weight), _scaled(nearest, fusion, weight)
     ranked = []
     for doc_id in lexical | nearest:
-        by_words, by_meaning = (1 - weight) * words.get(doc_id, 0.0), weight * meaning.get(doc_id, 0.0)
-        ranked.append(
-            Ranked(
-                doc_id=doc_id,
-                score=by_words + by_meaning,
-                hit=lexical.get(doc_id) or nearest[doc_id],
-                bm25=lexical[doc_id].score if doc_id in lexical else None,
-                vector=nearest[doc_id].score if doc_id in nearest else None,
-                by_words=by_words,
-                by_meaning=by_meaning,
-            )
-        )
+        by_words, by_meaning = words.get(doc_id, 0.0), meaning.get(doc_id, 0.0)
+        worded, near = lexical.get(doc_id), nearest.get(doc_id)
+        hit = worded or nearest[doc_id]
+        bm25_score, cosine = worded.score if worded else None, near.score if near else None
+        ranked.append(Ranked(doc_id, by_words + by_meaning, hit, bm25_score, cosine, by_words, by_meaning))
     return sorted(ranked, key=lambda entry: (-entry.score, entry.doc_id))
 
 
@@ -75,7 +67,7 @@ def blend(ranked: Sequence[Ranked], scores: Mapping[str, float], weight: float) 
     lowest, spread = min(fused), max(fused) - min(fused)
     low, high = min(judged), max(judged)
     blended = [
-        replace(entry, score=(1 - weight) * entry.score + weight * (lowest + spread * (one - low) / (high - low)))
+        entry._replace(score=(1 - weight) * entry.score + weight * (lowest + spread * (one - low) / (high - low)))
         if high > low
         else entry
         for entry, one in zip(head, judged, strict=True)
@@ -90,12 +82,13 @@ def passage(entry: Ranked) -> str:
     return embedding_text(source["title"], source["section"], source["text"])
 
 
-def _scaled(hits: dict[str, Hit], fusion: Fusion) -> dict[str, float]:
-    """Bring one list's scores to the scale they are added on; a document that is not in it counts as 0."""
+def _scaled(hits: dict[str, Hit], fusion: Fusion, weight: float) -> dict[str, float]:
+    """Bring one list's scores to the scale they are added on, weighted; a document that is not in it counts as 0."""
     if fusion.method == "rrf":
-        return {doc_id: 1 / (RRF_K + rank) for rank, doc_id in enumerate(hits, start=1)}
+        return {doc_id: weight / (RRF_K + rank) for rank, doc_id in enumerate(hits, start=1)}
     scores = [hit.score for hit in hits.values()]
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     if high == low:
-        return dict.fromkeys(hits, 1.0)
-    return {doc_id: (hit.score - low) / (high - low) for doc_id, hit in hits.items()}
+        return dict.fromkeys(hits, weight)
+    spread = high - low
+    return {doc_id: weight * ((hit.score - low) / spread) for doc_id, hit in hits.items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 from searchloom.settings import EngineName
 
@@ -69,14 +70,16 @@ class Outcome:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One chunk that an engine found; ``source`` holds the stored fields without the vector."""
+class Hit(NamedTuple):
+    """One chunk that an engine found; ``source`` holds the stored fields without the vector.
+
+    A tuple, because a search makes hundreds of them and a frozen dataclass takes four times as long to make.
+    """
 
     chunk_id: str
     doc_id: str
     score: float
-    source: dict[str, Any] = field(default_factory=dict)
+    source: Mapping[str, Any] = MappingProxyType({})
     highlight: str = ""  # the best passage, matches between <em> and </em>, everything else HTML-escaped
 
 

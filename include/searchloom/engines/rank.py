@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from searchloom.engines.interface import Hit
+from searchloom.identity import chunk_id
+
+
+def chunk_of(hit: Hit) -> str:
+    """Id of the chunk, also of a slim hit."""
+    return hit.chunk_id or chunk_id(hit.doc_id, hit.source["ordinal"])
 
 
 def best_chunks(hits: Iterable[Hit]) -> list[Hit]:
@@ -14,4 +21,8 @@ def best_chunks(hits: Iterable[Hit]) -> list[Hit]:
         there = best.get(hit.doc_id)
         if there is None or hit.score > there.score:
             best[hit.doc_id] = hit
-    return sorted(best.values(), key=lambda hit: (-hit.score, hit.doc_id))
+    hits = list(best.values())
+    # Engines answer best first: then there is nothing to do but to see it.
+    if all(one.score > other.score for one, other in pairwise(hits)):
+        return hits
+    return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id))

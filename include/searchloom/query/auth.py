@@ -6,7 +6,9 @@ import json
 import logging
 import threading
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 ALGORITHMS = ["RS256", "ES256"]
 LEEWAY_S = 10
 """How far the clocks of the identity provider and of this machine may be apart."""
+_TRUSTED_S = 30.0  # a token that has been checked; a key that is withdrawn meanwhile counts for so much longer
+_TOKENS = 4096
 _KEEP_S = 600.0  # keys are read again after this long
 _PAUSE_S = 10.0  # and after this long for a key id that is not known: callers cannot make us hammer the provider
 
@@ -100,6 +104,7 @@ class Authenticator:
     """Checks tokens: algorithm, key, issuer, audience, and the times."""
 
     def __init__(self, settings: Query, source: str) -> None:
+        self._checked: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         if not source:
             raise UsageError(
                 "setting query.jwks is empty; name the URL or file of the keys that tokens are signed with"
@@ -109,10 +114,12 @@ class Authenticator:
 
     def needs_keys(self, token: str) -> bool:
         """Whether checking this token would read the key source, which blocks."""
-        return self._keys.known(_kid(token)) is None
+        return self._remembered(token) is None and self._keys.known(_kid(token)) is None
 
     def check(self, token: str) -> Caller:
         """Return the caller; ``Unauthorized`` with one sentence that says why not."""
+        if caller := self._remembered(token):
+            return caller
         key = self._keys.get(_kid(token))
         try:
             claims = jwt.decode(
@@ -134,7 +141,18 @@ class Authenticator:
             raise Unauthorized(f"the token was issued by another than {self._settings.issuer!r}") from error
         except jwt.PyJWTError as error:
             raise Unauthorized(f"the token does not hold: {error}") from error
-        return _caller(claims)
+        return self._remember(token, _caller(claims), until=claims["exp"])
+
+    def _remembered(self, token: str) -> Caller | None:
+        """Return whom this very token was found to be of a short time ago: checking one costs a millisecond."""
+        until, caller = self._checked.get(sha256(token.encode()).digest(), (0.0, None))
+        return caller if time.time() < until else None
+
+    def _remember(self, token: str, caller: Caller, *, until: float) -> Caller:
+        self._checked[sha256(token.encode()).digest()] = (min(until, time.time() + _TRUSTED_S), caller)
+        if len(self._checked) > _TOKENS:
+            self._checked.popitem(last=False)
+        return caller
 
 
 def _kid(token: str) -> str:

@@ -42,8 +42,8 @@ class Parts:
     channels: Channels
 
 
-def parts_of(request: Request) -> Parts:
-    """Dependency: what this process stands on."""
+async def parts_of(request: Request) -> Parts:
+    """Dependency: what this process stands on. Async, or FastAPI would ask a thread for it."""
     parts: Parts = request.app.state.parts
     return parts
 

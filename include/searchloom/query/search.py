@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from searchloom import tracing
 from searchloom.engines.fusion import Ranked
 from searchloom.engines.interface import Hit
+from searchloom.engines.rank import chunk_of
 from searchloom.errors import SearchloomError
 from searchloom.query import documents, paging
 from searchloom.query.auth import Caller
@@ -100,9 +101,9 @@ class SearchPipeline:
             budget = work.deadline.share(0.7).earlier(self._settings.rerank_ms / 1000)
             with work.timing("rerank"):
                 head, rest = fused[: say.depth], fused[say.depth :]
-                texts = await self._retrieval.show(work, engine, [one.hit.chunk_id for one in head], highlight=False)
+                texts = await self._retrieval.show(work, engine, [chunk_of(one.hit) for one in head], highlight=False)
                 # A load may have deleted one just now.
-                read = [replace(one, hit=texts[one.hit.chunk_id]) for one in head if one.hit.chunk_id in texts]
+                read = [one._replace(hit=texts[chunk_of(one.hit)]) for one in head if chunk_of(one.hit) in texts]
                 say = replace(say, depth=len(read))
                 return await rerank(
                     self._judge, work.release, work.query, [*read, *rest], say=say, deadline=budget
@@ -143,7 +144,7 @@ class SearchPipeline:
         request = work.request
         rest = [one for one in ranked if not position.holds(one.doc_id)] if position else ranked[request.offset :]
         chosen = rest[: request.k]
-        wanted = [one.hit.chunk_id for one in chosen]
+        wanted = [chunk_of(one.hit) for one in chosen]
         if request.highlight or not texts.keys() >= set(wanted):
             with work.timing("passages"):
                 texts = await self._retrieval.show(work, engine, wanted, highlight=request.highlight) if wanted else {}
@@ -159,7 +160,7 @@ class SearchPipeline:
     ) -> SearchAnswer:
         request, understood = work.request, work.understood
         there = [
-            one for one in page.documents if one.hit.chunk_id in page.shown
+            one for one in page.documents if chunk_of(one.hit) in page.shown
         ]  # a load may have deleted one just now
         parts = documents.explain(stages, there) if request.explain else {}
         hits = [*(stages.found.lexical or []), *(stages.found.nearest or [])] if request.facets else []
@@ -179,7 +180,7 @@ class SearchPipeline:
             mode=request.mode,
             took_ms=round((time.perf_counter() - work.started) * 1000, 2),
             degraded=work.degraded,
-            results=[documents.result(one, page.shown[one.hit.chunk_id], parts.get(one.doc_id)) for one in there],
+            results=[documents.result(one, page.shown[chunk_of(one.hit)], parts.get(one.doc_id)) for one in there],
             facets=documents.facets(hits, request.facets) if request.facets else None,
             next_page=paging.token(request, work.access, work.release.number, position, shown) if page.more else None,
             timings=work.timings if request.explain else None,

@@ -10,12 +10,10 @@ from __future__ import annotations
 import re
 
 _MODEL = r"(?:ai|a\.i\.|llms?|language models?|(?:ai |chat ?|virtual )?assistants?|chatbots?|bots?|gpt\w*|claude|qwen)"
-_ORDERS = (
-    r"(?:instruct\w*|prompts?|rules?|guidelines?|directions?|directives?|constraints?|commands?|context|restrictions?)"
-)
+_ORDERS = r"(?:instruct\w*|prompts?|rules?|guidelines?|directions?|directives?|constraints?|commands?|context|restrictions?|guidance)"
 _TELL = r"(?:reveal|print|repeat|output|show|leak|disclose|reproduce|recite|translate|encode|dump|list|copy|return|quote|paste)"
 _ENGLISH = (
-    rf"\b(?:ignore|disregard|forget|override|bypass|discard|drop|skip|cancel|stop following)\b.{{0,40}}\b{_ORDERS}\b",
+    rf"\b(?:ignore|disregard|forget|override|bypass|discard|drop|skip|cancel|stop following|set aside|put aside|leave aside|pay no attention to|never mind)\b.{{0,40}}\b{_ORDERS}\b",
     r"\b(?:ignore|disregard|forget)\b.{0,20}\b(?:everything|all|anything)\b.{0,20}\b(?:above|before|previous\w*|said|told)\b",
     rf"\b(?:previous|prior|above|earlier|former|these|those|your) {_ORDERS}\b.{{0,40}}\b(?:void|obsolete|invalid|wrong|revoked|cancel\w*|superseded|outdated|replaced|no longer)\b",
     rf"\b(?:system|developer|hidden|initial|original|secret|new|updated|real|special|admin\w*) (?:prompt|message|{_ORDERS})\b",
@@ -39,6 +37,16 @@ _ENGLISH = (
     r"^\W*#{2,}\s*(?:instruction|system|response|human|assistant|new|task)",
     r"\b(?:click|tap|visit|open|follow|go to|navigate|browse|load|fetch|download)\b.{0,30}(?:https?:|www\.|\bthis link\b|\bthe link\b|\bhere\b|\.(?:com|net|org|cn|xyz|top|io)\b)",
     r"!?\[[^\]]*\]\((?:https?:|/|www|#|data:|mailto:)[^)]*\)|\bjavascript:|\bdata:text/|\bon(?:error|load|click)\s*=",
+    r"\byou (?:only|just|always|must|will|should|shall|may only|can only)\b.{0,20}\b(?:say|reply|answer|respond|output|write|print)\b",
+    r"\byour (?:sole|only|next|first|final|whole|entire) (?:reply|answer|response|output|word|message)s?\b",
+    r"\b(?:in|into|to|of|at|with|before|after|unless|until) (?:your|every|each) (?:next |final |own )?(?:answer|reply|response|output)s?\b",
+    r"\byour (?:answer|reply|response|output)s?\b.{0,12}\b(?:begin|start|end|must|should|contain|include)",
+    rf"\b{_TELL}\b.{{0,30}}\b{_ORDERS}\b.{{0,12}}\b(?:you|above|before)\b",
+    r"\bfree (?:of|from) (?:all |any |your )?(?:restrictions?|rules|limits?|constraints?|filters?)\b|\byou are (?:dan|(?:an? )?(?:unrestricted|uncensored|unfiltered))\b",
+    r"\banswers? to (?:any|every|all|each) questions?\b.{0,40}\b(?:is|are|must|should)\b|\bthe (?:answer|reply|response) (?:starts|begins|continues|goes)\b",
+    r"\b(?:when|if|whenever|once|should) (?:you are |you're |anyone |someone |somebody |the user |a user )?(?:asked|asks|ask)\b.{0,60}\b(?:respond|reply|answer|say|output|tell|write)\b",
+    r"[\"']role[\"']\s*:\s*[\"'](?:system|assistant|developer|user)[\"']",
+    r"\b(?:call|invoke|run|execute) (?:the|this) (?:function|tool|command|plugin)\b.{0,80}\b(?:print|tell|say|report|show) (?:what|that|the result)",
     r"\b(?:this|the following) (?:is|are) (?:an? )?(?:instruction|order|command|directive)s?\b|\bobey\b|\bcomply with\b.{0,30}\b(?:this|these|following)\b",
 )
 _CHINESE = (
@@ -55,7 +63,10 @@ _CHINESE = (
     r"(?:点击|访问|打开|前往|登录|下载|浏览|扫描).{0,24}(?:链接|网址|网站|网页|二维码|http|www|\.com|\.cn|此处|这里)",
     r"(?:不要|不得|禁止|切勿|拒绝|不许|别)(?:再)?(?:回答|提及|引用|遵守|使用|理会|透露).{0,16}(?:问题|用户|段落|规则|指令|来源|其他|提示|资料)",
     r"^\W*(?:系统|助手|用户|开发者|管理员|指令)\s*[:：]|(?:段落|资料|文档|上下文|引用|输入)(?:到此)?(?:结束|完毕|终止)|以下(?:是|为)(?:新|真正|系统)",
-    r"(?:任何|所有|每个|一切)问题的?(?:正确)?(?:答案|回答)(?:都|均|只|应|必)?",
+    r"(?:任何|所有|每个|一切)问题.{0,6}(?:正确)?(?:答案|回答)",
+    r"(?:其他|其它|所有|全部)(?:的)?(?:段落|文档|文件|资料).{0,10}(?:打印|输出|显示|列出|展示|复述|说出)",
+    r"(?:当|如果|每当|若).{0,8}问(?:到|及|起).{0,20}(?:回答|回复|答复|输出|说)",
+    r"\bignore\b.{0,10}(?:规则|指令|提示|上面|以上|之前)",
 )
 _OTHERS = (
     r"\b(?:ignorez?|oublie[zr]?|ne tenez pas compte)\b.{0,30}\b(?:instructions?|consignes?|règles?)\b",
@@ -67,3 +78,10 @@ _OTHERS = (
 )
 SPEAKS_TO_THE_MODEL = re.compile("|".join(f"(?:{one})" for one in (*_ENGLISH, *_CHINESE, *_OTHERS)), re.IGNORECASE)
 """Finds what is said to whoever answers questions."""
+
+MAY_SPEAK_TO_THE_MODEL = re.compile(
+    r"(?:say|print|output|repl|respon|answer|writ|repeat|obey|compl|confirm|instruct|ignor|assistant|system|prompt|task)"
+    r"|\b(?:you|your|yours|please|user|type|only|must|now|continue)\b|[请你您]|回答|回复|输出|打印|必须|任务|用户|指令|只说|说出",
+    re.IGNORECASE,
+)
+"""Finds what may be meant for it, too: enough to leave a sentence out of a passage that has given orders elsewhere."""

@@ -11,7 +11,7 @@ import html
 import re
 import unicodedata
 
-from searchloom.query.chat.orders import SPEAKS_TO_THE_MODEL
+from searchloom.query.chat.orders import MAY_SPEAK_TO_THE_MODEL, SPEAKS_TO_THE_MODEL
 from searchloom.query.chat.words import sentences
 
 LEFT_OUT = "[...]"
@@ -59,6 +59,7 @@ def screened(text: str) -> str:
     Numbers in brackets become numbers in parentheses, so that a passage cannot cite in the answer's name.
     """
     bare = html.unescape(visible(text))
+    hostile = bool(CONTROL_TOKEN.search(bare))
     bare = _TAG.sub(" ", _COMMENT.sub(" ", CONTROL_TOKEN.sub(" ", bare)))
     bare = _BLOB.sub(LEFT_OUT, bare)
     parts = sentences(bare)
@@ -66,6 +67,8 @@ def screened(text: str) -> str:
     for at in range(len(parts) - 1):  # one order in two sentences, or broken over two lines
         if not (orders[at] or orders[at + 1]) and speaks_to_the_model(f"{parts[at].strip()} {parts[at + 1].strip()}"):
             orders[at] = orders[at + 1] = True
+    if hostile or any(orders):  # what gives orders has lost the benefit of the doubt
+        orders = [order or bool(MAY_SPEAK_TO_THE_MODEL.search(part)) for part, order in zip(parts, orders, strict=True)]
     kept: list[str] = []
     for part, order in zip(parts, orders, strict=True):
         if not order:

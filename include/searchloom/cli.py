@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from searchloom.bench import commands as bench
 from searchloom.corpus import commands as corpus
 from searchloom.demo import commands as demo
 from searchloom.errors import NotFound, SearchloomError, UsageError
@@ -42,6 +43,7 @@ for command in COMMANDS:
     app.command()(command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(release.app, name="releases")
+app.add_typer(bench.app, name="bench")
 app.add_typer(events.app, name="events")
 
 

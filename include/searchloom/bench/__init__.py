@@ -1,0 +1,1 @@
+"""The benchmarks as commands; what they do lies in ``benchmarks/``, beside their results."""

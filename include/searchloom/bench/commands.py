@@ -1,0 +1,40 @@
+"""``searchloom bench``: the benchmarks of ``benchmarks/``, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from searchloom.errors import UsageError
+from searchloom.settings import HOME
+
+app = typer.Typer(help="Measure, each time beside a peer in the same run.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")]
+
+
+@app.command()
+def query(
+    corpus: Annotated[str, typer.Option(help="Name of the corpus; it must have judgments.")] = "default",
+    rate: Annotated[float, typer.Option(min=0.1, help="Searches a second.")] = 10.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long.")] = 20.0,
+    rerank: Annotated[bool, typer.Option("--rerank", help="With the release's reranker.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Searches under open load through the query module, beside the raw engine query."""
+    words = ["--corpus", corpus, "--rate", str(rate), "--seconds", str(seconds)]
+    run("query", *words, *(["--rerank"] if rerank else []), *(["--json"] if as_json else []))
+
+
+def run(name: str, *words: str) -> None:
+    """Run ``benchmarks/{name}.py``; exits with its status, raises ``UsageError`` where it is not there."""
+    script = HOME / "benchmarks" / f"{name}.py"
+    if not script.is_file():
+        raise UsageError(f"{script} is not there; benchmarks run from a checkout of the project")
+    sys.stdout.flush()
+    status = subprocess.run([sys.executable, str(script), *words], check=False).returncode
+    if status:
+        raise typer.Exit(status)

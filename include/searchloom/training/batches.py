@@ -17,6 +17,9 @@ from searchloom.training.training_set import TrainingSet
 CORPUS = "corpus"
 """The source of pairs that were made from the documents themselves."""
 
+FEWEST_CORPUS = 300
+"""Corpus pairs beside however few judged ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -62,49 +65,39 @@ class Pairs:
 class Order:
     """The batches of a training.
 
-    An epoch holds every judged pair once and ``corpus_ratio`` times as many corpus pairs, evenly mixed; the next epoch
-    goes on with corpus pairs that were not seen yet. Without judged pairs an epoch holds every corpus pair.
+    An epoch holds every judged pair once. The first one holds corpus pairs too, evenly mixed, ``corpus_ratio`` times as
+    many as judged ones but at least ``FEWEST_CORPUS``: they adapt the model to the corpus, and what people judged has
+    the last word. Without judged pairs an epoch holds every corpus pair.
     """
 
     def __init__(self, pairs: Pairs, *, batch_size: int, epochs: float, corpus_ratio: float, seed: int) -> None:
         self._pairs = pairs.all
-        self._judged = np.array([i for i, pair in enumerate(pairs.all) if pair.source != CORPUS], dtype=np.int64)
-        self._corpus = np.array([i for i, pair in enumerate(pairs.all) if pair.source == CORPUS], dtype=np.int64)
-        wanted = round(corpus_ratio * len(self._judged)) if len(self._judged) else len(self._corpus)
-        self._corpus_an_epoch = min(wanted, len(self._corpus))
+        judged = np.array([i for i, pair in enumerate(pairs.all) if pair.source != CORPUS], dtype=np.int64)
+        corpus = np.array([i for i, pair in enumerate(pairs.all) if pair.source == CORPUS], dtype=np.int64)
+        wanted = round(max(corpus_ratio * len(judged), FEWEST_CORPUS)) if corpus_ratio else 0
+        chosen = np.random.default_rng([seed, 1]).permutation(corpus)[:wanted]
+        self._later = judged if len(judged) else corpus
+        self._first = np.concatenate([judged, chosen]) if len(judged) else corpus
         self._batch_size = batch_size
         self._seed = seed
-        self.pairs_an_epoch = len(self._judged) + self._corpus_an_epoch
-        self.steps_an_epoch = math.ceil(self.pairs_an_epoch / batch_size)
-        self.steps = max(1, math.ceil(epochs * self.steps_an_epoch))
+        first, later = (math.ceil(len(members) / batch_size) for members in (self._first, self._later))
+        self._steps_of_first, self._steps_of_later = first, later
+        self.steps = max(1, math.ceil(min(epochs, 1.0) * first + max(epochs - 1.0, 0.0) * later))
         self._known_epoch = -1
         self._epoch_order = np.zeros(0, dtype=np.int64)
 
     def batch(self, step: int) -> list[Pair]:
         """The pairs of a step, counted from 0."""
-        epoch, place = divmod(step, self.steps_an_epoch)
+        epoch, place = 0, step
+        if step >= self._steps_of_first:
+            epoch, place = divmod(step - self._steps_of_first, self._steps_of_later)
+            epoch += 1
         if epoch != self._known_epoch:
-            self._epoch_order, self._known_epoch = self._epoch(epoch), epoch
+            chance = np.random.default_rng([self._seed, 2, epoch])
+            self._epoch_order = chance.permutation(self._later if epoch else self._first)
+            self._known_epoch = epoch
         chosen = self._epoch_order[place * self._batch_size : (place + 1) * self._batch_size]
         return [self._pairs[index] for index in chosen]
-
-    def _epoch(self, epoch: int) -> np.ndarray:
-        chance = np.random.default_rng([self._seed, epoch])
-        members = np.concatenate([self._judged, self._corpus_part(epoch)])
-        chance.shuffle(members)
-        return members
-
-    def _corpus_part(self, epoch: int) -> np.ndarray:
-        # One endless row of shuffled passes over the corpus pairs, cut into parts.
-        if not self._corpus_an_epoch:
-            return self._corpus[:0]
-        start = epoch * self._corpus_an_epoch
-        taken = []
-        for number in range(start, start + self._corpus_an_epoch):
-            turn, place = divmod(number, len(self._corpus))
-            taken.append((turn, place))
-        turns = {turn: np.random.default_rng([self._seed, 1, turn]).permutation(self._corpus) for turn, _ in taken}
-        return np.array([turns[turn][place] for turn, place in taken], dtype=np.int64)
 
 
 def _folded(query: str) -> str:

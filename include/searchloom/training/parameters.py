@@ -19,7 +19,7 @@ class Parameters(BaseModel):
     epochs: float = Field(default=2.0, gt=0, description="times that every judged pair is seen")
     batch_size: int = Field(default=32, ge=2, description="pairs a step")
     negatives: int = Field(default=1, ge=0, description="mined negatives a pair")
-    corpus_ratio: float = Field(default=1.0, ge=0, description="corpus pairs for each judged pair of an epoch")
+    corpus_ratio: float = Field(default=0.5, ge=0, description="corpus pairs for each judged one, in the first epoch")
     max_tokens: int = Field(default=160, ge=16, description="that training reads of a text; less than the model may")
     learning_rate: float = Field(default=5e-5, gt=0)
     weight_decay: float = Field(default=0.01, ge=0)

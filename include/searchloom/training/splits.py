@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 NEAR = 0.8
-DEV_SHARE, DEV_MOST = 0.25, 200
+DEV_SHARE, DEV_MOST = 0.2, 200
 HELDOUT_SHARE, HELDOUT_MOST = 0.1, 300
 
 _NO_WORD = re.compile(r"[\W_]+")
@@ -56,7 +56,7 @@ def near(texts: Sequence[str], others: Sequence[str]) -> set[int]:
 
 
 def carve(queries: Mapping[str, str], *, seed: int) -> set[str]:
-    """Choose the query ids that become the dev split: a quarter, at most 200, whole groups of near-duplicates."""
+    """Choose the query ids that become the dev split: a fifth, at most 200, whole groups of near-duplicates."""
     most = min(DEV_MOST, round(len(queries) * DEV_SHARE))
     order = sorted((min(draw(seed, "dev", one) for one in group), group) for group in groups(queries))
     chosen: set[str] = set()

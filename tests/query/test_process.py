@@ -34,14 +34,14 @@ LATER = (  # what takes long to import, and is needed never or not before the fi
 
 
 @contextmanager
-def query_service(settings: Settings, log: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """``python -m searchloom.query`` with these settings."""
+def query_service(settings: Settings, log: Path, **variables: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """``python -m searchloom.query`` with these settings; ``variables`` without their prefix SEARCHLOOM_."""
     url = f"http://127.0.0.1:{free_port()}"
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "searchloom.query"],
             cwd=ROOT,
-            env=environment(settings, url),
+            env=environment(settings, url) | {f"SEARCHLOOM_{name}": value for name, value in variables.items()},
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 
 from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
 from limits.aio.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
-from limits.errors import StorageError
+from limits.errors import ConfigurationError, StorageError
 from limits.storage import storage_from_string
 
-from searchloom.errors import Transient
+from searchloom.errors import Transient, UsageError
 from searchloom.query.auth import Caller
 from searchloom.settings import Limits as LimitSettings
 
@@ -36,7 +36,12 @@ class Limits:
     """The counters of one process, or of all that share a storage."""
 
     def __init__(self, settings: LimitSettings) -> None:
-        storage = storage_from_string(f"async+{settings.storage}", wrap_exceptions=True)
+        """Connect the counters; ``UsageError`` for a storage that cannot be used from here."""
+        try:
+            storage = storage_from_string(f"async+{settings.storage}", wrap_exceptions=True)
+        except ConfigurationError as error:
+            said = str(error).rstrip(".")
+            raise UsageError(f"setting limits.storage = {settings.storage!r} cannot be used: {said}") from error
         self._rates = SlidingWindowCounterRateLimiter(storage)
         self._budgets = FixedWindowRateLimiter(storage)
         self._settings = settings

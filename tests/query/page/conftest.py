@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from searchloom.settings import Settings
+from tests.query.chat.scripted_model import ScriptedModel, scripted_model
 from tests.query.collection import CORPUS
 from tests.query.test_process import query_service
 
@@ -29,10 +29,32 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def site(served: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def speaker() -> Iterator[ScriptedModel]:
+    """The language model behind the page's chat."""
+    with scripted_model() as scripted:
+        yield scripted
+
+
+@pytest.fixture
+def model(speaker: ScriptedModel) -> ScriptedModel:
+    """The language model, as if nobody had told it anything."""
+    speaker.reset()
+    return speaker
+
+
+@pytest.fixture(scope="session")
+def site(served: Settings, speaker: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the query module serves the page, with a demo token."""
+    given = {
+        "QUERY__DEMO_TOKEN": "true",
+        "BAILIAN__URL": speaker.url,
+        "BAILIAN__API_KEY": "k",
+        "CHAT__FIRST_WORD_MS": "5000",
+        "CHAT__DEADLINE_MS": "20000",
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SEARCHLOOM_QUERY__DEMO_TOKEN", "true")
+        for name, value in given.items():
+            patch.setenv(f"SEARCHLOOM_{name}", value)
         with query_service(served, tmp_path_factory.mktemp("page") / "query.log") as (url, _):
             yield url
 
@@ -94,8 +116,3 @@ def visitor(visit: Callable[..., Visit]) -> Visit:
 def titles(page: Page) -> list[str]:
     """The titles of the results, from the top."""
     return page.locator(".result .title").all_inner_texts()
-
-
-def screenshot_folder() -> Path:
-    """Where the pictures of the docs lie."""
-    return Path(__file__).resolve().parents[3] / "docs" / "pictures"

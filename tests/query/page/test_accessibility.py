@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
+from tests.query.chat.scripted_model import ScriptedModel
 from tests.query.page.conftest import Visit
 
 AXE = "axe-core@4.14.1"
@@ -71,14 +72,39 @@ def with_help(visitor: Visit) -> Page:
     return page
 
 
+def with_an_answer(visitor: Visit) -> Page:
+    page = visitor.search("table")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    page.fill("#question", "How are two tables merged on a key column?")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".composer button[type=submit]")
+    page.get_by_role("button", name="Passage 1").first.click()
+    return page
+
+
+def with_suggestions(visitor: Visit) -> Page:
+    page = visitor.open()
+    page.locator("#query").press_sequentially("dataf", delay=20)
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("ArrowDown")
+    return page
+
+
 def without_results(visitor: Visit) -> Page:
     return visitor.search("xyzzyplugh", mode="bm25")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", [at_home, with_results, with_options, with_a_document, with_help, without_results])
+@pytest.mark.parametrize(
+    "view",
+    [
+        *(at_home, with_suggestions, with_results, with_options, with_a_document, with_an_answer, with_help),
+        without_results,
+    ],
+)
 def test_axe_finds_nothing_wrong(
-    visit: Callable[..., Visit], axe: str, view: Callable[[Visit], Page], scheme: str
+    visit: Callable[..., Visit], axe: str, model: ScriptedModel, view: Callable[[Visit], Page], scheme: str
 ) -> None:
+    model.says = lambda _: ["Two tables are merged on a key column [1]. ", "The moon is made of green cheese."]
     page = view(visit(color_scheme=scheme))
     assert violations(page, axe) == []

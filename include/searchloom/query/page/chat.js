@@ -1,9 +1,11 @@
 // The conversation: one question at a time, its answer read from the stream as it is written.
 import { ask, Failure } from "./api.js";
+import { recommend } from "./recommend.js";
 import { events } from "./sse.js";
 import { state, update } from "./store.js";
 import { t } from "./texts/index.js";
 
+const FURTHER = 3;
 let running = null;
 
 export async function send(message) {
@@ -16,7 +18,7 @@ export async function send(message) {
   requestAnimationFrame(() => document.querySelector(".turn:last-child")?.scrollIntoView({ block: "start" }));
   try {
     const conversation = state.chat.id && { conversation_id: state.chat.id };
-    const body = { corpus: state.corpus, message: question, stream: true, format: "compact", personalize, ...conversation };
+    const body = { corpus: state.corpus, message: question, personalize, ...conversation };
     const response = await ask("/v1/chat", { body, signal: running.signal });
     for await (const { event, data } of events(response)) take(turn, event, data);
     // A stream that breaks off is a failure, however much of it there is.
@@ -24,7 +26,15 @@ export async function send(message) {
   } catch (error) {
     change(turn, error.name === "AbortError" ? { phase: "stopped" } : { phase: "failed", error });
   }
-  update({ chat: { ...state.chat, busy: false }, announcement: turn.phase === "done" ? t().chat.ready : t().chat.stopped });
+  const announcement = turn.phase === "done" ? t().chat.ready : t().chat.stopped;
+  update({ chat: { ...state.chat, busy: false }, announcement });
+  if (turn.phase === "done" && state.has.has("recommend")) addFurther(turn);
+}
+
+// What else is worth reading, now that the service knows what the conversation is about.
+async function addFurther(turn) {
+  const further = await recommend("rag_context", FURTHER, { conversation_id: state.chat.id });
+  change(turn, { further });
 }
 
 function take(turn, event, data) {

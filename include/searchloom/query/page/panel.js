@@ -5,6 +5,7 @@ import { recommend } from "./recommend.js";
 import { state, update } from "./store.js";
 import { t } from "./texts/index.js";
 
+const SIMILAR = 4;
 let cameFrom = null;
 
 // `document`: { doc_id, title, section, passage | text, ... }; `origin`: where it was shown, for the events.
@@ -26,7 +27,7 @@ export function showReader() {
 }
 
 async function fetchSimilar(reader) {
-  const similar = await recommend("similar", { item: reader.document.doc_id, k: 4 });
+  const similar = await recommend("similar", SIMILAR, { item: reader.document.doc_id });
   if (state.reader === reader) update({ reader: { ...reader, similar } });
 }
 

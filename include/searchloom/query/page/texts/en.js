@@ -65,6 +65,7 @@ export default {
 
   home: {
     recommended: "For you",
+    reason: (source, said) => said,
     nothing: "As you search and read, this page learns what to put here.",
     failed: "Recommendations are not there just now; search works.",
   },
@@ -74,12 +75,12 @@ export default {
     placeholder: "Your question", box: "Your question", send: "Send", stop: "Stop", fresh: "New conversation",
     you: "You", answer: "Answer", understood: (question) => `Understood as: ${question}`,
     reading: "Reading the documents …", writing: "Writing …",
-    sources: "Passages the answer cites", others: (n) => `${many(n, "more passage", "more passages")} that were read`,
+    sources: "Passages the answer cites", others: (n) => `Also read: ${many(n, "passage", "passages")}`,
     citation: (n) => `Passage ${n}`, doubtful: (n) => `Passage ${n}, which may not support this`,
     unsupported: "No passage supports what is underlined. Check it before you rely on it.",
     unknown: "The documents that you may see do not answer this.",
     stopped: "Stopped.", ready: "The answer is there.",
-    open: "Open the document",
+    open: "Open the document", further: "Further reading",
   },
 
   degraded: {
@@ -89,11 +90,9 @@ export default {
       guard: "The rest of the answer was withheld: it did not look like an answer from the documents.",
     },
     parts: {
-      vector: "the ranking by meaning", rerank: "the reranker", highlights: "marked words", facets: "filters' counts",
-      personal: "your personal order", airec: "the recommending service", cache: "the cache",
-      rewrite: "the conversation so far", rewriting: "the conversation so far", memory: "the conversation so far",
-      opensearch: "OpenSearch", elasticsearch: "Elasticsearch", bm25: "the ranking by words",
-      passages: "passages", events: "the memory of what was read",
+      vector: "the ranking by meaning", rerank: "the reranker", personal: "your personal order",
+      opensearch: "OpenSearch", elasticsearch: "Elasticsearch", airec: "the recommending service",
+      embedding: "the comparison by meaning", rewrite: "the rewording of the question", memory: "the conversation so far",
     },
   },
 

@@ -64,6 +64,7 @@ export default {
 
   home: {
     recommended: "为您推荐",
+    reason: (source, said) => ({ airec: "根据您和他人的阅读推荐", popular: "近期阅读较多", similar: "内容相近" })[source] ?? said,
     nothing: "随着您的搜索和阅读，这里会出现推荐内容。",
     failed: "暂时没有推荐；搜索可正常使用。",
   },
@@ -73,12 +74,12 @@ export default {
     placeholder: "您的问题", box: "您的问题", send: "发送", stop: "停止", fresh: "新对话",
     you: "您", answer: "回答", understood: (question) => `理解为：${question}`,
     reading: "正在阅读文档……", writing: "正在作答……",
-    sources: "回答引用的段落", others: (n) => `另外读过的 ${n} 个段落`,
+    sources: "回答引用的段落", others: (n) => `另外还读了 ${n} 个段落`,
     citation: (n) => `段落 ${n}`, doubtful: (n) => `段落 ${n}，可能不支持此说法`,
     unsupported: "带下划线的内容没有段落支持，采用前请先核实。",
     unknown: "您有权查看的文档没有回答这个问题。",
     stopped: "已停止。", ready: "回答已完成。",
-    open: "打开文档",
+    open: "打开文档", further: "延伸阅读",
   },
 
   degraded: {
@@ -88,11 +89,9 @@ export default {
       guard: "其余回答已被拦截：它看起来不像出自文档的回答。",
     },
     parts: {
-      vector: "语义排序", rerank: "重排模型", highlights: "关键词标记", facets: "筛选计数",
-      personal: "个性化排序", airec: "推荐服务", cache: "缓存",
-      rewrite: "先前的对话", rewriting: "先前的对话", memory: "先前的对话",
-      opensearch: "OpenSearch", elasticsearch: "Elasticsearch", bm25: "词语排序",
-      passages: "段落", events: "阅读记录",
+      vector: "语义排序", rerank: "重排模型", personal: "个性化排序",
+      opensearch: "OpenSearch", elasticsearch: "Elasticsearch", airec: "推荐服务",
+      embedding: "语义比较", rewrite: "问题改写", memory: "先前的对话",
     },
   },
 

@@ -3,6 +3,7 @@ import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { cited, pieces } from "../answer.js";
 import { light, passageId, send } from "../chat.js";
 import { openDocument } from "../panel.js";
+import { origin as recommended } from "../recommend.js";
 import { state } from "../store.js";
 import { t } from "../texts/index.js";
 import * as notes from "./notes.js";
@@ -13,7 +14,8 @@ export const answer = (turn) => html`
   ${turn.done && !turn.done.known ? html`<p class="note">${t().chat.unknown}</p>` : nothing}
   ${turn.done?.unsupported.length ? html`<p class="note warn">${t().chat.unsupported}</p>` : nothing}
   ${notes.left(turn.done?.degraded)}
-  ${turn.text ? sources(turn) : nothing}`;
+  ${turn.text ? sources(turn) : nothing}
+  ${turn.further?.results.length ? further(turn) : nothing}`;
 
 const text = (turn) => html`
   <div class="answer ${turn.phase === "writing" ? "writing" : ""}"
@@ -55,6 +57,15 @@ function sources(turn) {
         <ol>${others.map((passage) => source(turn, passage))}</ol>
       </details>` : nothing}`;
 }
+
+const further = ({ further: shown }) => html`
+  <section class="sources">
+    <h4>${t().chat.further}</h4>
+    <ul>${shown.results.map((one, place) => html`
+      <li class="further"><button class="title" type="button"
+          @click=${() => openDocument(one, recommended("rag_context", shown, place))}>${one.title || t().reader.untitled}</button></li>`)}
+    </ul>
+  </section>`;
 
 const source = (turn, passage) => html`
   <li id=${passageId(turn, passage.number)} class=${turn.lit === passage.number ? "lit" : ""} tabindex="-1">

@@ -70,12 +70,13 @@ const corpora = () => html`
   </select>`;
 
 function suggestion(text, place) {
-  const typed = state.typed.trimStart();
-  const same = text.toLowerCase().startsWith(typed.toLowerCase()) ? typed.length : 0;
+  const typed = state.typed.trim();
+  const at = Math.max(0, text.toLowerCase().indexOf(typed.toLowerCase()));
+  const end = text.slice(at, at + typed.length).toLowerCase() === typed.toLowerCase() ? at + typed.length : at;
   return html`
     <li role="option" id=${`suggestion-${place}`} aria-selected=${place === state.suggestions.at}
         @mousedown=${(event) => event.preventDefault()} @click=${() => searchFor(text)}
-        >${icons.glass}<span>${text.slice(0, same)}<b>${text.slice(same)}</b></span></li>`;
+        >${icons.glass}<span><b>${text.slice(0, at)}</b>${text.slice(at, end)}<b>${text.slice(end)}</b></span></li>`;
 }
 
 function submit(event) {

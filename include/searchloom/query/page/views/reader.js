@@ -2,8 +2,10 @@
 import { html, nothing } from "../vendor/lit-html/lit-html.js";
 import { language, type } from "../names.js";
 import { askAbout, openDocument } from "../panel.js";
+import { origin } from "../recommend.js";
 import { state } from "../store.js";
 import { t } from "../texts/index.js";
+import * as notes from "./notes.js";
 import { passage } from "./passage.js";
 import { why } from "./why.js";
 
@@ -29,15 +31,16 @@ const askButton = (document) => html`
 
 const fact = (name, value) => (value ? html`<div><dt>${name}</dt><dd>${value}</dd></div>` : nothing);
 
-const neighbours = ({ phase, results, traceId, release }) => html`
+const neighbours = ({ phase, results, degraded, release }) => html`
   <section class="similar" aria-labelledby="similar">
     <h3 id="similar">${t().reader.similar}</h3>
     ${phase === "loading" ? html`<p class="soft">${t().loading}</p>` : nothing}
     ${phase !== "loading" && !results.length ? html`<p class="soft">${t().reader.noSimilar}</p>` : nothing}
     <ul>${results.map((one, place) => html`
       <li><button class="title" type="button"
-                  @click=${() => openDocument(one, { scene: "similar", position: place + 1, traceId, release })}
+                  @click=${() => openDocument(one, origin("similar", { results, release }, place))}
         >${one.title || t().reader.untitled}</button>
         <p class="text">${one.text}</p></li>`)}
     </ul>
+    ${notes.left(degraded)}
   </section>`;

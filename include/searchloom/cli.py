@@ -18,6 +18,8 @@ from searchloom.evaluation import commands as evaluation
 from searchloom.events import commands as events
 from searchloom.orchestration import commands as orchestration
 from searchloom.query import commands as query
+from searchloom.query.chat import commands as chat
+from searchloom.query.recommend import commands as recommend
 from searchloom.release import commands as release
 from searchloom.stack import commands as stack
 
@@ -36,6 +38,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     demo.demo,
     orchestration.run,
     query.search,
+    chat.chat,
+    recommend.recommend,
     query.token,
     evaluation.evaluate,
 )

@@ -18,10 +18,10 @@ class SearchClient:
     """Asks one query service, over connections that stay open. Not to be shared between threads."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy of the environment has nothing to do with our own service
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self.url = url.rstrip("/")
+        self.session = requests.Session()
+        self.session.trust_env = False  # a proxy of the environment has nothing to do with our own service
+        self.session.headers["Authorization"] = f"Bearer {token}"
 
     def search(
         self,
@@ -54,16 +54,16 @@ class SearchClient:
             "rerank": rerank,
             **fields,
         }
-        return self._answer("POST", "/v1/search", body)
+        return self.answer("POST", "/v1/search", body)
 
     def corpora(self) -> list[dict[str, Any]]:
         """Return the corpora that have a live release."""
-        found: list[dict[str, Any]] = self._answer("GET", "/v1/corpora")["corpora"]
+        found: list[dict[str, Any]] = self.answer("GET", "/v1/corpora")["corpora"]
         return found
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._session.close()
+        self.session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -73,20 +73,22 @@ class SearchClient:
     ) -> None:
         self.close()
 
-    def _answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def answer(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the JSON of any route; raises what ``search`` raises."""
         try:
-            response = self._session.request(method, self._url + path, json=body, timeout=TIMEOUT_S)
+            response = self.session.request(method, self.url + path, json=body, timeout=TIMEOUT_S)
         except requests.RequestException as error:
             raise ServiceUnavailable(
-                f"the query service does not answer at {self._url}; start it with `searchloom up`"
+                f"the query service does not answer at {self.url}; start it with `searchloom up`"
             ) from error
-        answer = _json(response)
+        answer = json_of(response)
         if response.ok:
             return answer
-        raise _failure(response.status_code, answer, self._url)
+        raise failure(response.status_code, answer, self.url)
 
 
-def _json(response: requests.Response) -> dict[str, Any]:
+def json_of(response: requests.Response) -> dict[str, Any]:
+    """Return the object that a response holds; an empty one where it holds none."""
     try:
         answer = response.json()
     except requests.JSONDecodeError:
@@ -94,7 +96,8 @@ def _json(response: requests.Response) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
-def _failure(status: int, answer: dict[str, Any], url: str) -> Exception:
+def failure(status: int, answer: dict[str, Any], url: str) -> Exception:
+    """Return the error that a refusal of the service is."""
     error = answer.get("error", {})
     message = error.get("message") or f"the query service answered {status} without a reason"
     if status in {404, 413, 422} and error:

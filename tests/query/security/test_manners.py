@@ -84,10 +84,10 @@ class DownStorage(MemoryStorage):
     async def get(self, key: str) -> int:
         raise StorageError(ConnectionError(key))
 
-    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:  # noqa: ARG002
         raise StorageError(ConnectionError(key))
 
-    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+    async def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:  # noqa: ARG002
         raise StorageError(ConnectionError(key))
 
 

@@ -13,6 +13,7 @@ from searchloom.query.chat import prompt as prompts
 from searchloom.query.chat.composer import Composer
 from searchloom.query.chat.guard import LEAK_WORDS
 from searchloom.query.chat.prompt import Prompt
+from searchloom.query.chat.retrieval import speaks_of
 from searchloom.query.chat.schemas import NumberedPassage
 from searchloom.query.chat.screening import screened
 from searchloom.query.chat.words import plain_words
@@ -26,11 +27,13 @@ REAL = int(os.environ.get("TEST_INJECTIONS", "3"))
 """Documents that the local language model is asked about; all of them take a quarter of an hour."""
 
 
-def prompt_of(injection: Injection) -> Prompt:
+def prompt_of(injection: Injection, *, only_relevant: bool = False) -> Prompt:
     passages = [
         NumberedPassage(number=number, doc_id="d" * 32, chunk_id="c" * 32, title="", section="", text=text)
         for number, text in enumerate((injection.text, OTHER), start=1)
     ]
+    if only_relevant:
+        passages = [one for one in passages if speaks_of(injection.question, one.text)]
     return prompts.build(injection.question, passages, budget=900)
 
 
@@ -107,7 +110,7 @@ async def test_the_local_model_plants_nothing_whatever_it_reads(
     obeyed, told_other = [], []
     chosen = (*INJECTIONS, *UNSEEN)[:: max(1, 80 // REAL)][:REAL]
     for injection in chosen:
-        prompt = prompt_of(injection)
+        prompt = prompt_of(injection, only_relevant=True)
         said = await model.chat(prompt.messages, temperature=0, max_tokens=48)
         shown = answered(prompt, said.text)
         assert_harmless(prompt, shown)
@@ -120,3 +123,4 @@ async def test_the_local_model_plants_nothing_whatever_it_reads(
     record_property("obeyed", obeyed)
     record_property("other passage told", told_other)
     assert set(obeyed) <= set(reach(chosen))
+    assert told_other == []

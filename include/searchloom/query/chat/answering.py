@@ -144,11 +144,11 @@ class Chat:
     async def _answer(self, work: _Work, found: Found) -> AsyncGenerator[Event, None]:
         prompt = prompts.build(work.question, found.passages, budget=self._settings.prompt_tokens)
         composer = Composer(prompt)
-        if not found.weak and any(prompt.given):
+        if any(prompt.given):
             async with aclosing(self._told(work, prompt, composer)) as pieces:
                 async for piece in pieces:
                     yield Delta(text=piece)
-        if not composer.answer and "llm" in work.degraded and not found.weak:
+        if not composer.answer and "llm" in work.degraded:
             composer = Composer(prompt)
             piece = composer.feed(quotation(work.question, prompt.given)) + composer.finish()
             if piece:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from searchloom.engines.interface import Hit, Searcher
@@ -11,7 +11,7 @@ from searchloom.query.admission import Admission
 from searchloom.query.auth import Caller
 from searchloom.query.chat.schemas import ChatRequest, NumberedPassage
 from searchloom.query.chat.screening import visible
-from searchloom.query.chat.support import Support
+from searchloom.query.chat.words import overlap, terms
 from searchloom.query.deadline import Deadline
 from searchloom.query.retrieval import Retrieval
 from searchloom.query.schemas import Result, SearchAnswer, SearchRequest
@@ -31,10 +31,9 @@ WEAK_COSINE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Numbered passages, best first, and what search said of itself."""
+    """Numbered passages that speak of the question, best first (maybe none), and what search said of itself."""
 
     passages: Sequence[NumberedPassage]
-    weak: bool
     search: SearchAnswer
 
 
@@ -63,6 +62,7 @@ class Finder:
         async with self._admission.turn(deadline):
             answer = await self._pipeline.search(search, release, caller, deadline)
             texts = await self._texts(answer, release, caller, deadline)
+        speaking = [one for one in answer.results if _speaks(question, one, texts)]
         passages = [
             NumberedPassage(
                 number=number,
@@ -72,9 +72,9 @@ class Finder:
                 section=visible(result.section),
                 text=visible(texts[result.chunk_id]),
             )
-            for number, result in enumerate((one for one in answer.results if one.chunk_id in texts), start=1)
+            for number, result in enumerate(speaking, start=1)
         ]
-        return Found(passages, _is_weak(question, passages, answer.results), answer)
+        return Found(passages, answer)
 
     async def _texts(
         self, answer: SearchAnswer, release: Release, caller: Caller, deadline: Deadline
@@ -89,13 +89,13 @@ class Finder:
         return {hit.chunk_id: str(hit.source["text"]) for hit in hits}
 
 
-def _is_weak(question: str, passages: Sequence[NumberedPassage], results: Sequence[Result]) -> bool:
-    texts = [f"{passage.title} {passage.section} {passage.text}" for passage in passages]
-    if Support(texts).strength(question) >= WEAK_OVERLAP:
+def speaks_of(question: str, text: str, cosine: float = -1.0) -> bool:
+    """Whether a passage is about a question at all; what is not would only mislead the model, or be read out by it."""
+    return cosine >= WEAK_COSINE or overlap(terms(question), terms(text)) >= WEAK_OVERLAP
+
+
+def _speaks(question: str, result: Result, texts: Mapping[str, str]) -> bool:
+    if result.chunk_id not in texts:  # deleted since it was found
         return False
-    return max((_cosine(result) for result in results), default=-1.0) < WEAK_COSINE
-
-
-def _cosine(result: Result) -> float:
-    part = result.parts.vector if result.parts else None
-    return part.score if part else -1.0
+    text = f"{result.title} {result.section} {texts[result.chunk_id]}"
+    return speaks_of(question, text, result.parts.vector.score if result.parts and result.parts.vector else -1.0)

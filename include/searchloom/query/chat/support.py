@@ -50,11 +50,6 @@ class Support:
         share, place = max(shares, default=(0.0, 0))
         return -place, share
 
-    def strength(self, question: str) -> float:
-        """How much of a question the passage nearest to it speaks of, 0 to 1."""
-        asked = terms(question)
-        return max((overlap(asked, source) for source in self._terms), default=0.0)
-
 
 def marks(sentence: str) -> list[re.Match[str]]:
     """The citations of a sentence, their numbers in group 1; code cites nothing."""

@@ -27,9 +27,11 @@ from pydantic import SecretStr
 HOME = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(HOME))
 
+from alibabacloud_airec20201126.client import Client  # noqa: E402
+from tests.localcloud.acs_clients import call, config  # noqa: E402
 from tests.servers import LocalCloud, local_cloud  # noqa: E402
 
-from searchloom.cloud.airec import Airec  # noqa: E402 - the tests' servers are below the home
+from searchloom.cloud.airec import VERSION, Airec  # noqa: E402 - the tests' servers are below the home
 from searchloom.cloud.airec_rows import MAX_RETURNED, Row  # noqa: E402
 from searchloom.errors import SearchloomError, UsageError  # noqa: E402
 from searchloom.personalization import catalog, events, trial  # noqa: E402
@@ -51,14 +53,16 @@ class LocalAirec:
     """An instance of the local AIRec. Ids are made legal; times are moved, so that the last event is now."""
 
     def __init__(self, cloud: LocalCloud, items: list[catalog.Item], everything: events.Log) -> None:
+        self._cloud = cloud
         self._acs = Acs(
             endpoint=cloud.endpoint,
             access_key_id=cloud.access_key_id,
             access_key_secret=SecretStr(cloud.access_key_secret),
             region=cloud.region,
         )
-        made = Airec(self._acs, AirecSettings(instance_id="new")).create(name="trial")
-        self._airec = Airec(self._acs, AirecSettings(instance_id=made))
+        self._client = Client(config(cloud))
+        self._instance = str(self._client.create_instance().body.result.instance_id)
+        self._airec = Airec(self._acs, AirecSettings(instance_id=self._instance))
         self._airec.start()
         self._later = time.time() - float(everything.time.max(initial=0.0))
         self._items = items
@@ -74,10 +78,15 @@ class LocalAirec:
         self._pushed += len(news)
         self._airec.start()
         until = time.monotonic() + _MODEL_S
-        while self._airec.learned() < self._pushed:
+        while (state := self._model())["state"] == "Learning":
             if time.monotonic() > until:
                 raise UsageError(f"the local AIRec did not learn {self._pushed} rows within {_MODEL_S:.0f} s")
             time.sleep(0.5)
+        log.info("AIRec: %s, %d of %d rows learned", state["state"], state["behaviors"], self._pushed)
+
+    def _model(self) -> dict[str, Any]:
+        path = f"/v2/openapi/instances/{self._instance}"
+        return dict(call(config(self._cloud), VERSION, "DescribeInstance", "GET", path)["result"]["model"])
 
     def recommend(self, user_id: str) -> dict[str, float]:
         """The most that one call gives."""

@@ -1,43 +1,44 @@
-"""The recommender of one data set, learned row by row: what comes in counts from the next request on.
+"""The recommender of one data set: what comes in counts from the next request on, what was trained ranks.
 
-The score of an item for a user is made of
+Candidates come from what goes with the items that a user dealt with lately, from what is popular, from what is new and,
+where a model was trained (``learning.py``), from its recall. The score of an item for a user whom the model knows is
+the model's probability of a click. For the others, and for items that go with given ones, it is made of
 
 - relatedness: how often the users who dealt with an item that this user dealt with lately dealt with this one too, as
   a cosine, with more weight on what the user did last and on what says more (a purchase more than a click);
 - popularity: what all users did with it, halved every week.
 
 What the user dealt with already does not come again, what was shown without effect comes later and later, and every
-tenth place tries an item that is new and was hardly shown.
+tenth place tries an item that is new and was hardly shown: to each user the one that is most like what he dealt with.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from localcloud.airec.tables import Behavior, Item
+import numpy as np
 
-Key = tuple[str, str]
-"""An item's id and type."""
+from localcloud.airec.content import vector_of
+from localcloud.airec.interests import interest_of
+from localcloud.airec.model import Key, Past, Trained
+from localcloud.airec.tables import Behavior, Item
 
 _HALF_LIFE_S = 7 * 86_400
 _NEW_S = 14 * 86_400
-# What a behaviour says about the interest in the item; an expose says nothing but that it was shown.
-_INTEREST: Mapping[str, float] = {
-    "expose": 0.0, "click": 1.0, "stay": 1.0, "like": 2.0, "comment": 2.0, "collect": 3.0, "share": 3.0,
-    "download": 3.0, "subscribe": 3.0, "cart": 3.0, "tip": 4.0, "buy": 4.0,
-    "unlike": -2.0, "dislike": -2.0, "negative": -2.0,
-}  # fmt: skip
-_OTHER_INTEREST = 1.0
 _RECENT = 20
 _FADE = 0.9
 _POPULARITY_SHARE = 0.2
 _IN_VAIN = 0.8
 _EXPLORED_EVERY = 10
 _HARDLY_SHOWN = 20
+_SCANNED = 400  # of fewer items all are candidates
+_RECALLED = 120  # candidates of each kind of recall
+_BESIDE = 15  # candidates for each of the last items
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,8 @@ class Recommender:
         self._together: defaultdict[Key, defaultdict[Key, int]] = defaultdict(lambda: defaultdict(int))
         self._dealers: defaultdict[Key, int] = defaultdict(int)
         self._shown: defaultdict[Key, int] = defaultdict(int)
+        self._young: set[Key] = set()
+        self._popular: tuple[int, list[Key]] = (-1, [])
 
     def learn(self, items: Sequence[Item], behaviors: Sequence[Behavior], now: float) -> None:
         """Take in what came since ``items_read`` and ``behaviors_read``; what was read by another thread is left."""
@@ -91,29 +94,85 @@ class Recommender:
                 if behavior.number > self.behaviors_read:
                     self._learn_behavior(behavior, now)
 
-    def recommend(self, wish: Wish, now: float) -> list[Found]:
+    def recommend(self, wish: Wish, now: float, model: Trained | None = None) -> list[Found]:
         """The best items for a user, the best first, ``wish.count`` at most; nobody is told of the same one twice."""
         with self._lock:
             user = self._users.get(wish.user, _User())
-            candidates = [key for key, fields in self._items.items() if self._may_come(key, fields, wish, user, now)]
+            past = model.past(list(reversed(user.dealt.items()))) if model else None
+            fresh = [key for key in self._young if self._is_new(key, now) and self._wanted(key, wish, user, now)]
+            candidates = self._candidates(wish, user, now, fresh, model=model, past=past)
             ranked = self._ranked(candidates, wish, user, now)
-            fresh = [key for key in candidates if self._is_new(key, now)]
+            if model and past and not wish.base and (past.interests > 0).any():
+                ranked = self._by_clicks(ranked, user, now, model, past)
             fresh.sort(key=lambda key: (self._shown[key], -_seconds(self._items[key], "pub_time"), key))
+            if model and past and (past.interests > 0).any():
+                fresh = self._alike_first(fresh[: 10 * wish.count], model, past)
         return _mixed(ranked, fresh, wish.count)
+
+    def _candidates(
+        self, wish: Wish, user: _User, now: float, fresh: Sequence[Key], *, model: Trained | None, past: Past | None
+    ) -> list[Key]:
+        """What may be recommended: of many items those that some recall names, all where these are too few."""
+        if len(self._items) > _SCANNED:
+            told = [*wish.base, *list(user.dealt)[-_RECENT:]]
+            pool = dict.fromkeys([*self._most_popular(now), *fresh])
+            for key in told:
+                row: Mapping[Key, int] = self._together.get(key, {})
+                pool.update(dict.fromkeys(heapq.nlargest(_BESIDE, row, key=row.__getitem__)))
+            if model and past:
+                pool.update((model.keys[place], None) for place in model.recalled(past, _RECALLED).tolist())
+                base = np.array([model.places[key] for key in wish.base if key in model.places], np.int64)
+                related = np.argsort(-model.related(base), kind="stable")[:_RECALLED] if len(base) else base
+                pool.update((model.keys[place], None) for place in related.tolist())
+            found = [key for key in pool if self._wanted(key, wish, user, now)]
+            if len(found) >= wish.count:
+                return found
+        return [key for key in self._items if self._wanted(key, wish, user, now)]
+
+    def _by_clicks(self, ranked: Sequence[Found], user: _User, now: float, model: Trained, past: Past) -> list[Found]:
+        """The same items by the model's probability of a click; those that it does not know come by likeness."""
+        known = [each for each in ranked if each.key in model.places]
+        places = np.array([model.places[each.key] for each in known], np.int64)
+        scores = dict(zip((each.key for each in known), model.clicks(past, places, now).tolist(), strict=True))
+        middle = float(np.median(list(scores.values()))) if scores else 0.0
+        found = []
+        for each in ranked:
+            # An item that came after the training has as much of a chance as the middle one.
+            score = scores.get(each.key, middle) * self._weight(each.key) * _IN_VAIN ** user.shown.get(each.key, 0)
+            found.append(Found(each.key, round(score, 6), each.source))
+        found.sort(key=lambda each: (-each.score, each.key))
+        return found
+
+    def _alike_first(self, fresh: Sequence[Key], model: Trained, past: Past) -> list[Key]:
+        """New items, those first that are most like what the user dealt with last."""
+        recent = model.vectors[past.places[past.interests > 0][:_RECENT]].mean(axis=0)
+        likeness = {key: round(float(vector_of(self._items[key]) @ recent), 4) for key in fresh}
+        return sorted(fresh, key=lambda key: (-likeness[key], self._shown[key], key))
+
+    def _most_popular(self, now: float) -> list[Key]:
+        """The most popular items of now, looked up anew only when something was learned."""
+        if self._popular[0] != self.behaviors_read:
+            best = heapq.nlargest(_RECALLED, self._popularity, key=lambda key: self._popularity_now(key, now))
+            self._popular = (self.behaviors_read, best)
+        return self._popular[1]
 
     def _learn_item(self, item: Item) -> None:
         self.items_read = item.number
+        key = (item.id, item.type)
+        self._young.discard(key)
         if item.fields is None:
-            self._items.pop((item.id, item.type), None)
-        else:
-            self._items[item.id, item.type] = item.fields
+            self._items.pop(key, None)
+            return
+        self._items[key] = item.fields
+        if _seconds(item.fields, "pub_time"):
+            self._young.add(key)
 
     def _learn_behavior(self, behavior: Behavior, now: float) -> None:
         self.behaviors_read = behavior.number
         fields = behavior.fields
         key = (fields["item_id"], fields["item_type"])
         user = self._users[fields.get("user_id") or fields.get("imei", "")]
-        interest = _INTEREST.get(fields["bhv_type"], _OTHER_INTEREST)
+        interest = interest_of(fields)
         if not interest:
             self._shown[key] += 1
             user.shown[key] += 1
@@ -135,7 +194,10 @@ class Recommender:
         latest = max(at, moment)
         self._popularity[key] = (score * _decay(latest - at) + amount * _decay(latest - moment), latest)
 
-    def _may_come(self, key: Key, fields: Mapping[str, str], wish: Wish, user: _User, now: float) -> bool:
+    def _wanted(self, key: Key, wish: Wish, user: _User, now: float) -> bool:
+        fields = self._items.get(key)
+        if fields is None:
+            return False
         scenes = fields.get("scene_id", "")
         return (
             fields.get("status") != "0"
@@ -147,7 +209,7 @@ class Recommender:
         )
 
     def _ranked(self, candidates: Sequence[Key], wish: Wish, user: _User, now: float) -> list[Found]:
-        related = self._related(wish, user)
+        related = self._related(wish, user, candidates)
         highest = max((score for score, _ in related.values()), default=0.0)
         popularity = {key: self._popularity_now(key, now) for key in candidates}
         most = max(popularity.values(), default=0.0)
@@ -158,15 +220,13 @@ class Recommender:
             if key in related and highest > 0:
                 score += related[key][0] / highest
                 source = f"related:{related[key][1][0]}"
-            weight = max(1.0, float(_seconds(self._items[key], "weight")))
-            # The weight of an item is 1 to 100, and 1 is none.
-            score *= (1 + (min(weight, 100.0) - 1) / 100) * _IN_VAIN ** user.shown.get(key, 0)
+            score *= self._weight(key) * _IN_VAIN ** user.shown.get(key, 0)
             found.append(Found(key, round(score, 6), source))
         # Of equals the newest, then in a fixed order.
         found.sort(key=lambda each: (-each.score, -_seconds(self._items[each.key], "pub_time"), each.key))
         return found
 
-    def _related(self, wish: Wish, user: _User) -> dict[Key, tuple[float, Key]]:
+    def _related(self, wish: Wish, user: _User, candidates: Sequence[Key]) -> dict[Key, tuple[float, Key]]:
         """Score by item, and the item that says most for it."""
         told = [(key, 1.0) for key in wish.base]
         if not told:
@@ -175,7 +235,12 @@ class Recommender:
         scores: defaultdict[Key, float] = defaultdict(float)
         reasons: dict[Key, tuple[float, Key]] = {}
         for key, weight in told:
-            for other, together in self._together.get(key, {}).items():
+            row: Mapping[Key, int] = self._together.get(key, {})
+            named = row if len(row) <= len(candidates) else candidates
+            for other in named:
+                together = row.get(other, 0)
+                if not together:
+                    continue
                 part = weight * together / math.sqrt(self._dealers[key] * self._dealers[other])
                 scores[other] += part
                 reasons[other] = max(reasons.get(other, (-math.inf, key)), (part, key))
@@ -184,6 +249,11 @@ class Recommender:
     def _popularity_now(self, key: Key, now: float) -> float:
         score, at = self._popularity.get(key, (0.0, now))
         return score * _decay(now - at)
+
+    def _weight(self, key: Key) -> float:
+        """What its owner gives an item: its weight is 1 to 100, and 1 is none."""
+        weight = max(1.0, float(_seconds(self._items[key], "weight")))
+        return 1 + (min(weight, 100.0) - 1) / 100
 
     def _is_new(self, key: Key, now: float) -> bool:
         return self._shown[key] < _HARDLY_SHOWN and _seconds(self._items[key], "pub_time") > now - _NEW_S

@@ -25,7 +25,9 @@ from localcloud.airec.collections import (
     described,
 )
 from localcloud.airec.filters import condition_of
-from localcloud.airec.recommend import Found, Key, Recommender, Wish
+from localcloud.airec.keeper import Keeper
+from localcloud.airec.model import Key
+from localcloud.airec.recommend import Found, Recommender, Wish
 from localcloud.airec.rules import documents_of
 from localcloud.airec.tables import Tables
 from localcloud.records import Record, Records, open_database
@@ -45,7 +47,7 @@ class AirecService:
 
     One data set of an instance serves, and takes what is pushed. RunInstance on a running instance puts a copy in its
     place, so that the data of that moment can come back with AttachDataset. Ranking systems and filtering algorithms
-    are kept, not obeyed: the ranking is always that of ``recommend.py``.
+    are kept, not obeyed: the ranking is always that of ``recommend.py``, whose model ``keeper.py`` trains.
     """
 
     def __init__(self, root: Path, region: str) -> None:
@@ -54,6 +56,7 @@ class AirecService:
         self._instances = Records(self._database, "Instance")
         self._data_sets = Records(self._database, "DataSet")
         self._tables = Tables(root)
+        self._keeper = Keeper(root, self._tables)
         self._scenes = Collection(SCENES, Records(self._database, "Scene"), self._instance_of)
         self._models = Collection(RANKING_MODELS, Records(self._database, "RankingModel"), self._instance_of)
         self._systems = Collection(RANKING_SYSTEMS, Records(self._database, "RankingSystem"), self._instance_of)
@@ -120,10 +123,14 @@ class AirecService:
             if record.content["status"] == "Running":
                 last = max(int(each.id.removeprefix("v")) for each in self._data_sets.all(instance))
                 version = f"v{last + 1}"
-                self._tables.copy(_data_set(instance, record.content["serving"]), _data_set(instance, version))
+                source, target = _data_set(instance, record.content["serving"]), _data_set(instance, version)
+                self._tables.copy(source, target)
+                self._keeper.copy(source, target)
                 self._data_sets.add(instance, version, {"state": _STOPPED})
                 self._serve(instance, version)
             self._instances.change(_OF_ACCOUNT, instance, {"status": "Running"})
+            serving = self._instances.get(_OF_ACCOUNT, instance).content["serving"]
+        self._keeper.train(_data_set(instance, serving))
         return answer(result=True)
 
     def list_data_sets(self, request: AcsRequest) -> dict[str, Any]:
@@ -150,6 +157,7 @@ class AirecService:
             self._tables.delete(_data_set(instance, version))
         with self._lock:
             self._recommenders.pop(_data_set(instance, version), None)
+        self._keeper.forget(_data_set(instance, version))
         return answer(_data_set_view(instance, record))
 
     def push(self, request: AcsRequest) -> dict[str, Any]:
@@ -159,6 +167,8 @@ class AirecService:
         with self._database.transaction():
             serving = self._instances.get(_OF_ACCOUNT, instance).content["serving"]
             self._tables.push(_data_set(instance, serving), table, documents)
+        if table == "behavior":
+            self._keeper.grown(_data_set(instance, serving))
         return answer(result=True)
 
     def recommend(self, request: AcsRequest) -> dict[str, Any]:
@@ -176,7 +186,7 @@ class AirecService:
         behaviors = self._tables.behaviors(name, after=recommender.behaviors_read)
         recommender.learn(items, behaviors, now)
         trace = f"1007.{instance}.{secrets.token_hex(8)}.{wish.scene}"
-        found = recommender.recommend(wish, now)
+        found = recommender.recommend(wish, now, self._keeper.model(name))
         return answer([_row(each, position, trace) for position, each in enumerate(found, start=1)])
 
     def check_ranking_model(self, request: AcsRequest) -> dict[str, Any]:
@@ -211,6 +221,7 @@ class AirecService:
         self._instances.change(_OF_ACCOUNT, instance, {"serving": version})
 
     def _instance_view(self, record: Record) -> dict[str, Any]:
+        model = self._keeper.state(_data_set(record.id, record.content["serving"]))
         return {
             "instanceId": record.id,
             "name": record.content["name"],
@@ -220,6 +231,8 @@ class AirecService:
             "dataSetVersion": record.content["serving"],
             "chargeType": "PostPaid",
             "lockMode": "Unlock",
+            # No field of AIRec's: how far the training is, for who wants to wait for it.
+            "model": {"state": model.state, "behaviors": model.behaviors},
             "gmtCreate": iso_time(record.created_ms),
             "gmtModified": iso_time(record.modified_ms),
         }

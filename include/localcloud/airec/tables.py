@@ -76,6 +76,14 @@ class Tables:
             rows = connection.execute(query, (data_set, after)).fetchall()
         return [Behavior(row["number"], json.loads(row["fields"])) for row in rows]
 
+    def count(self, data_set: str) -> int:
+        """How many rows of behaviour there are."""
+        with self._database.transaction() as connection:
+            row = connection.execute(
+                "SELECT COUNT(*) AS rows FROM behaviors WHERE data_set = ?", (data_set,)
+            ).fetchone()
+        return int(row["rows"])
+
     def copy(self, source: str, target: str) -> None:
         """Make ``target`` the same as ``source``, whatever a try that was broken off left there."""
         with self._database.transaction() as connection:

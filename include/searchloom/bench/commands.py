@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,34 @@ def query(
     """Searches under open load through the query module, beside the raw engine query."""
     words = ["--corpus", corpus, "--rate", str(rate), "--seconds", str(seconds)]
     run("query", *words, *(["--rerank"] if rerank else []), *(["--json"] if as_json else []))
+
+
+@app.command()
+def chat(
+    corpus: Annotated[str, typer.Option(help="Name of the corpus; it must have judgments.")] = "default",
+    questions: Annotated[int, typer.Option(min=1, help="At most so many, the same ones every time.")] = 50,
+    label: Annotated[str, typer.Option(help="What serves now; the figures of other labels stay.")] = "base",
+    as_json: AsJson = False,
+) -> None:
+    """Answers to judged questions: whether citations exist, and whether they are of the judged documents."""
+    words = ["--corpus", corpus, "--questions", str(questions), "--label", label]
+    run("chat", *words, *(["--json"] if as_json else []))
+
+
+@app.command()
+def personal(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds items.jsonl and events.jsonl.")],
+    persons: Annotated[int, typer.Option(min=10, help="Judge so many persons at most, drawn with a seed.")] = 2000,
+    without_airec: Annotated[bool, typer.Option("--without-airec", help="Leave the local AIRec out.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The personal order on a behaviour set, beside popularity, item-kNN, implicit ALS and BPR, and EASE.
+
+    items.jsonl: item_id, title, text, category, tags, year. events.jsonl: user_id, item_id, type, value, time. Only the
+    ids are needed.
+    """
+    words = [str(folder), "--persons", str(persons)]
+    run("personal", *words, *(["--without-airec"] if without_airec else []), *(["--json"] if as_json else []))
 
 
 def run(name: str, *words: str) -> None:

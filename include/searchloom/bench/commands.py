@@ -22,11 +22,12 @@ def query(
     corpus: Annotated[str, typer.Option(help="Name of the corpus; it must have judgments.")] = "default",
     rate: Annotated[float, typer.Option(min=0.1, help="Searches a second.")] = 10.0,
     seconds: Annotated[float, typer.Option(min=1.0, help="How long.")] = 20.0,
+    alone_rate: Annotated[float, typer.Option(min=0.1, help="Searches a second of the module alone.")] = 30.0,
     rerank: Annotated[bool, typer.Option("--rerank", help="With the release's reranker.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Searches under open load through the query module, beside the raw engine query."""
-    words = ["--corpus", corpus, "--rate", str(rate), "--seconds", str(seconds)]
+    words = ["--corpus", corpus, "--rate", str(rate), "--seconds", str(seconds), "--alone-rate", str(alone_rate)]
     run("query", *words, *(["--rerank"] if rerank else []), *(["--json"] if as_json else []))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.personalization.order import FLOOR, explored, floored, spread
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30), st.integers(0, 2**16))
 def test_nothing_irrelevant_comes_into_the_first_three_while_there_is_something_relevant(
     relevance: list[float], seed: int
@@ -30,6 +31,7 @@ def test_the_like_of_the_first_comes_later_where_variety_is_wanted() -> None:
     assert spread(order, scores, vectors, variety=0.0).tolist() == [0, 1, 2]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 40), st.integers(0, 6), st.integers(0, 2**16))
 def test_every_tenth_place_tries_something_and_nothing_comes_twice(size: int, tried: int, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(size)

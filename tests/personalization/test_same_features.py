@@ -23,7 +23,8 @@ def test_what_is_served_from_store_and_files_is_what_was_trained_on_to_the_bit(t
     served = Model.load(tmp_path / "model")
     rows = np.arange(len(model))
     with Store(tmp_path / "store") as store:
-        store.replace((key_of(name), person_of(log, model, user)) for user, name in enumerate(log.users))
+        users = {key_of(name): user for user, name in enumerate(log.users)}
+        store.replace(users, lambda key: person_of(log, model, users[key]))
         for user in range(0, 60, 7):
             offline, online = person_of(log, model, user), store.get(key_of(log.users[user]))
             assert len(online.items) == len(offline.items) > 10

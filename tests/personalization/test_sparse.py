@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.personalization.sparse import strongest
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.integers(1, 12), st.integers(0, 2**16), st.integers(1, 12))
 def test_sums_are_those_of_the_matrix_at_any_columns(size: int, seed: int, keep: int) -> None:
     generator = np.random.default_rng(seed)

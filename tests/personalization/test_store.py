@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.errors import Terminal
@@ -23,6 +23,7 @@ EVENTS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=50)
 @given(EVENTS, st.booleans())
 def test_a_person_comes_out_as_it_went_in(
     tmp_path_factory: pytest.TempPathFactory, events: list[tuple[str, float, float, str]], vectors: bool
@@ -52,13 +53,22 @@ def test_who_is_erased_is_nobody_and_the_same_name_of_another_tenant_stays(tmp_p
         assert store.get(key_of("u", "b")).items == ["x"]
 
 
-def test_replacing_everybody_forgets_those_who_are_not_named(tmp_path: Path) -> None:
-    person = Person()
-    person.remember("x", 1.0, 1.0)
-    with Store(tmp_path) as store:
-        store.put(key_of("old"), person)
-        assert store.replace([(key_of("new"), person)]) == len(store) == 1
-        assert store.get(key_of("old")).events == 0
+@settings(deadline=None, max_examples=50)
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)))
+def test_replacing_everybody_forgets_exactly_those_who_are_not_named(
+    tmp_path_factory: pytest.TempPathFactory, old: set[int], new: set[int]
+) -> None:
+    def person(number: int) -> Person:
+        found = Person()
+        found.remember(f"item-{number}", 1.0, 1.0)
+        return found
+
+    with Store(tmp_path_factory.mktemp("store")) as store:
+        for numbers in (old, new):
+            keys = {key_of(str(number)): number for number in numbers}
+            assert store.replace(keys, lambda key, keys=keys: person(keys[key])) == len(store) == len(numbers)  # type: ignore[misc]
+        for number in old | new:
+            assert store.get(key_of(str(number))).items == ([f"item-{number}"] if number in new else [])
 
 
 def test_what_was_put_survives_a_kill_and_another_process_reads_it(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,7 +26,7 @@ MAP_BYTES = 4 << 30
 _HEAD = struct.Struct("<BIIIBBB")  # version, events, first, last, items, categories, dims
 _VERSION = 1
 _STEP = 16.0
-_BATCH = 50_000
+_BATCH = 20_000
 
 
 def key_of(user_id: str, tenant: str = "default") -> bytes:
@@ -92,19 +92,38 @@ class Store:
         with self._file.begin(write=True) as change:
             change.put(key, self._packed(person, change), db=self._persons)
 
-    def replace(self, persons: Iterable[tuple[bytes, Person]]) -> int:
-        """Keep these persons and no others; what was there stays readable until the end. Returns their number."""
-        with self._file.begin(write=True) as change:
-            packed = sorted((key, self._packed(person, change)) for key, person in persons)
-            change.drop(self._persons, delete=False)
-            with change.cursor(self._persons) as cursor:
-                cursor.putmulti(packed, append=True)
-        return len(packed)
+    def replace(self, keys: Iterable[bytes], person_of: Callable[[bytes], Person]) -> int:
+        """Keep the persons of ``keys`` and no others; returns their number.
+
+        Written in the order of the keys, some thousands at a time: memory stays small, pages of a new file are full,
+        and those that are freed are used again. Whoever reads meanwhile gets each person old or new, never half.
+        """
+        ordered = sorted(set(keys))
+        empty, before = not len(self), b""
+        for start in range(0, len(ordered), _BATCH):
+            part = ordered[start : start + _BATCH]
+            with self._file.begin(write=True) as change:
+                if not empty:
+                    self._sweep(change, before, part[-1], set(part))
+                for key in part:
+                    change.put(key, self._packed(person_of(key), change), db=self._persons, append=empty)
+            before = part[-1]
+        if not empty:
+            with self._file.begin(write=True) as change:
+                self._sweep(change, before, b"\xff" * 16, {before})
+        return len(ordered)
 
     def erase(self, key: bytes) -> bool:
         """Forget a person; whether there was one."""
         with self._file.begin(write=True) as change:
             return bool(change.delete(key, db=self._persons))
+
+    def _sweep(self, change: lmdb.Transaction, after: bytes, until: bytes, kept: set[bytes]) -> None:
+        """Forget the persons between two keys that are not to be kept."""
+        with change.cursor(self._persons) as cursor:
+            here = cursor.set_range(after)
+            while here and bytes(cursor.key()) <= until:
+                here = cursor.next() if bytes(cursor.key()) in kept else cursor.delete() and bool(cursor.key())
 
     def _packed(self, person: Person, change: lmdb.Transaction) -> bytes:
         mean = np.empty(0, np.float16) if person.mean is None else person.mean.astype(np.float16)

@@ -6,12 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import nh3
+
 from searchloom.engines.fusion import Ranked, fuse
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
 from searchloom.query.retrieval import COLUMNS, Found
 from searchloom.query.schemas import Facet, FacetCount, Parts, PartScore, Result
 from searchloom.query.work import Work
+
+_MARKUP = {"em"}
 
 MAX_VALUES = 50
 """Values of one facet that are shown, the most frequent ones."""
@@ -54,7 +58,7 @@ def result(document: Ranked, shown: Hit, parts: Parts | None) -> Result:
         language=source["language"],
         mime=source["mime"],
         score=round(document.score, 6),
-        passage=shown.highlight,
+        passage=nh3.clean(shown.highlight, tags=_MARKUP, attributes={}),  # whatever an engine makes of a document
         chunk_id=shown.chunk_id,
         ordinal=source["ordinal"],
         parts=parts,

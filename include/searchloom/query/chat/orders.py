@@ -16,7 +16,7 @@ _ENGLISH = (
     rf"\b(?:ignore|disregard|forget|override|bypass|discard|drop|skip|cancel|stop following|set aside|put aside|leave aside|pay no attention to|never mind)\b.{{0,40}}\b{_ORDERS}\b",
     r"\b(?:ignore|disregard|forget)\b.{0,20}\b(?:everything|all|anything)\b.{0,20}\b(?:above|before|previous\w*|said|told)\b",
     rf"\b(?:previous|prior|above|earlier|former|these|those|your) {_ORDERS}\b.{{0,40}}\b(?:void|obsolete|invalid|wrong|revoked|cancel\w*|superseded|outdated|replaced|no longer)\b",
-    rf"\b(?:system|developer|hidden|initial|original|secret|new|updated|real|special|admin\w*) (?:prompt|message|{_ORDERS})\b",
+    rf"\b(?:system|developer|hidden|initial|original|secret|new|updated|real|special|admin\w*) (?:prompt|message|{_ORDERS})\b(?! for\b)",
     rf"\b{_TELL}\b.{{0,50}}\b(?:prompt|instructions|(?:other|all|every|hidden|full) (?:\w+ )?(?:passages?|documents?|sources?)|mark(?:er|s)?|everything above|text above|words above)\b",
     rf"\b(?:note|message|attention|notice|instructions?|memo|reminder|warning|dear|hello|hey|hi)\b.{{0,12}}\b(?:to|for)?\W{{0,3}}(?:the |any |all )?{_MODEL}\b",
     rf"\bif you(?: are|'re)\b.{{0,15}}\b{_MODEL}\b|\b(?:when|if|while) (?:an? |the |any )?{_MODEL}\b.{{0,30}}\b(?:reads?|sees?|process\w*|summari\w*|answers?)\b",

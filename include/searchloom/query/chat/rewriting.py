@@ -48,7 +48,7 @@ def messages(message: str, turns: Sequence[Turn]) -> list[dict[str, str]]:
 
 def accepted(proposal: str, message: str, turns: Sequence[Turn]) -> str:
     """The model's question where it may stand for the message; empty where it may not."""
-    first = proposal.strip().strip("\"'“”").splitlines()[0].strip() if proposal.strip() else ""
+    first = next(iter(proposal.strip().splitlines()), "").strip(" \"'“”")
     proposed, wanted = terms(first), terms(message)
     said = wanted.union(*(terms(f"{turn.question} {turn.answer}") for turn in turns[-_LAST:]))
     fits = 0 < len(first) <= MAX_CHARS and overlap(proposed, said) >= _OWN_WORDS

@@ -26,14 +26,14 @@ def ask(page: Page, question: str = QUESTION) -> None:
 
 
 def requests(page: Page) -> list[Request]:
-    """The requests that the page makes from now on, as they are done."""
-    done: list[Request] = []
+    """The requests that the page makes from now on."""
+    made: list[Request] = []
 
     def note(request: Request) -> None:  # Playwright hangs a mark on the function: a list's own append takes none
-        done.append(request)
+        made.append(request)
 
-    page.on("requestfinished", note)
-    return done
+    page.on("request", note)
+    return made
 
 
 def body(request: Request) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def test_a_document_opens_from_its_passage_and_its_neighbours_beside_it(visitor:
 
 def test_a_click_and_the_time_of_reading_are_told_with_the_trace_of_the_search(visitor: Visit) -> None:
     page = visitor.open()
-    done = requests(page)
+    made = requests(page)
     page.fill("#query", "merge two tables")
     with page.expect_response("**/v1/search") as searched:
         page.keyboard.press("Enter")
@@ -180,7 +180,7 @@ def test_a_click_and_the_time_of_reading_are_told_with_the_trace_of_the_search(v
     page.wait_for_selector(".panel h2")
     page.wait_for_timeout(1300)
     page.keyboard.press("Escape")
-    while len(events := [event for request in told(done) for event in body(request)["events"]]) < 2:
+    while len(events := [event for request in told(made) for event in body(request)["events"]]) < 2:
         page.wait_for_timeout(200)
     assert [event["type"] for event in events] == ["click", "dwell"]
     for event in events:
@@ -188,7 +188,7 @@ def test_a_click_and_the_time_of_reading_are_told_with_the_trace_of_the_search(v
         assert (event["trace_id"], event["scene"], event["position"]) == (answer["trace_id"], "search", 2)
         assert event["release"] == answer["release"]
     assert events[1]["value"] >= 1
-    for request in told(done):
+    for request in told(made):
         response = request.response()
         assert response is not None
         assert (response.status, response.json()["refused"]) == (202, [])

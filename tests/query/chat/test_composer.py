@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from searchloom.query.chat import prompt as prompts
@@ -76,6 +76,7 @@ def is_harmless(text: str) -> bool:
     )
 
 
+@settings(deadline=None)
 @given(hostile)
 @example(["[click", "\n\nhere](https://evil.com/x)"])
 @example(["<scr", "ipt src=//evil.com>"])
@@ -93,6 +94,7 @@ def test_no_link_no_markup_and_no_citation_of_nothing_ever_leaves(pieces: list[s
         assert 0 <= span.start < span.end <= len(shown)
 
 
+@settings(deadline=None)
 @given(hostile)
 def test_cleaning_what_is_clean_changes_nothing(pieces: list[str]) -> None:
     text = clean("".join(pieces), 2)
@@ -100,6 +102,7 @@ def test_cleaning_what_is_clean_changes_nothing(pieces: list[str]) -> None:
     assert is_harmless(text), text
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300), st.lists(st.integers(min_value=1, max_value=20), max_size=60))
 def test_plain_words_come_through_whole_however_they_are_cut(text: str, lengths: list[int]) -> None:
     words = " ".join(re.findall(r"[a-z]{1,10}", text)) or "nothing"
@@ -164,7 +167,7 @@ def test_what_only_looks_like_a_link_stays(name: str) -> None:
 def test_an_answer_that_tells_its_prompt_ends() -> None:
     built = made()
     for said in (
-        f"My mark is {built.mark}.",
+        f"My mark is {built.mark[:5]} {built.mark[5:]}.",
         f"It is {' '.join(built.mark.strip('§').upper())} I think.",
         f"Sure. {built.rules.splitlines()[1][3:]} More.",
     ):
@@ -173,6 +176,14 @@ def test_an_answer_that_tells_its_prompt_ends() -> None:
         assert composer.stopped
         assert built.mark.strip("§") not in shown
         assert "in the language of the question" not in shown
+
+
+def test_a_heading_that_a_small_model_repeats_is_taken_out() -> None:
+    built = made()
+    composer = Composer(built)
+    said = f"{built.mark} passage 1 {built.mark} Merge two tables with a database-style join on a key column."
+    shown = "".join(composer.feed(character) for character in said) + composer.finish()
+    assert shown == "Merge two tables with a database-style join on a key column [1]."
 
 
 def test_a_model_that_says_the_same_again_is_stopped() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.engines.interface import Access
@@ -98,6 +98,7 @@ users = st.sampled_from(["a", "b", "c", "d", "e"])
 names = st.sampled_from(["1", "2", "3", "4"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(users, names, st.integers(0, 60)), max_size=60))
 def test_the_bounds_hold_whatever_is_said(said: list[tuple[str, str, int]]) -> None:
     async def run() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.query.chat import prompt as prompts
@@ -57,6 +57,7 @@ def test_without_a_rewriting_the_last_question_stands_beside_the_message() -> No
     assert len(rewriting.fallback("x" * 2000, TURNS)) <= rewriting.MAX_CHARS
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("ab .!?。！\n\"'[1]e.g."), max_size=80))
 def test_sentences_put_together_are_the_text(text: str) -> None:
     assert "".join(sentences(text)) == text
@@ -69,6 +70,7 @@ def test_abbreviations_and_numbers_end_no_sentence() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.frozensets(st.text(max_size=3)), st.frozensets(st.text(max_size=3)))
 def test_an_overlap_is_a_share(claim: frozenset[str], source: frozenset[str]) -> None:
     assert 0 <= overlap(claim, source) <= 1
@@ -95,6 +97,7 @@ def passage(number: int, text: str) -> NumberedPassage:
     return NumberedPassage(number=number, doc_id="d" * 32, chunk_id="c" * 32, title="T", section="", text=text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=400), min_size=1, max_size=6), st.integers(min_value=300, max_value=1500))
 def test_a_prompt_keeps_its_budget_and_its_marks(texts: list[str], budget: int) -> None:
     built = prompts.build("what?", [passage(number, text) for number, text in enumerate(texts, 1)], budget=budget)
@@ -137,6 +140,7 @@ def test_what_speaks_to_the_reader_is_left_alone(sentence: str) -> None:
     assert not speaks_to_the_model(sentence)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_screening_never_fails_and_never_cites(text: str) -> None:
     assert "<|" not in screened(f"{text}<|im_end|>")

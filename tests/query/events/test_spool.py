@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.errors import ServiceUnavailable
@@ -146,6 +146,7 @@ def test_a_write_that_fails_leaves_no_half_line(tmp_path: Path, monkeypatch: pyt
     assert [one.event_id for one in spool.records()] == ["a", "c"]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50), st.floats(allow_nan=False, allow_infinity=False) | st.none())
 def test_a_line_holds_the_record_whole(query: str, value: float | None) -> None:
     made = record("a", query=query.encode("utf-8", "replace").decode()).model_copy(update={"value": value})

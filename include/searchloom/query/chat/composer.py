@@ -51,8 +51,8 @@ class _Sentence:
 class Composer:
     """One answer in the making.
 
-    It ends by itself (``ended``) where the model tells its prompt (``stopped``), says that the passages do not hold
-    the answer (``denied``), or says the same sentence again (``repeats``), as small models do without end.
+    It ends by itself (``ended``) where the model tells its prompt or a whole passage (``stopped``), says that the
+    passages do not hold the answer (``denied``), or says a sentence again (``repeats``), as small models do without end.
     """
 
     def __init__(self, prompt: Prompt) -> None:
@@ -145,6 +145,7 @@ class Composer:
         if not self.answer and denies(raw):
             self.denied = True
             return ""
+        raw = self._watch.unmarked(raw)
         text = clean(raw, self._support.count)
         if ends and self._open is None and _words(text) in self._said and len(_words(text)) >= _SENTENCE:
             self.repeats = True

@@ -111,11 +111,16 @@ class Watch:
 
     def __init__(self, prompt: Prompt) -> None:
         self._mark = prompt.mark.strip("§")
+        self._heading = re.compile(rf"§?{self._mark}§?(?:\s*(?:passage \d+|end of passages)\b\s*:?)?", re.IGNORECASE)
         self._rules = _windows(prompt.rules, LEAK_WORDS)
         self._passages = [_windows(text, _COPY_WINDOW) for text in prompt.given]
         self._copied = [0] * len(prompt.given)
         self._words: deque[str] = deque(maxlen=_COPY_WINDOW)
         self._tail = ""
+
+    def unmarked(self, text: str) -> str:
+        """The text without the mark: small models repeat the heading of a passage before they quote it."""
+        return self._heading.sub("", text)
 
     def mark_in(self, text: str) -> bool:
         """Whether this piece, put to the last ones, tells the mark, whatever stands between its characters."""

@@ -1,6 +1,6 @@
 """Searches through the query module under open load, beside the same requests sent to the engine directly.
 
-    .venv/bin/python benchmarks/query.py [--corpus NAME] [--rate 10] [--seconds 20] [--rerank] [--json]
+    .venv/bin/python benchmarks/query.py [--corpus NAME] [--rate 10] [--seconds 20] [--alone-rate 30] [--rerank]
 
 When each search begins is drawn beforehand (Poisson arrivals, seeded), and its time is counted from then, not from when
 a client got round to sending it: a service that stalls is charged for all who would have come meanwhile. Three kinds
@@ -9,6 +9,8 @@ take turns in one schedule, each at ``rate`` a second, so that they meet the sam
 - ``module``: the query module's answer over HTTP, with token, rights, fusion, page and passages;
 - ``engine``: the very requests that the module sends to the engine for it, as bytes, answers unread;
 - ``plain``: the one request of ten results that a client without the module would send: BM25 with passages, or k-NN.
+
+Afterwards the module is asked alone, at ``alone-rate`` a second: what it bears, and whether anything fails.
 
 The module's overhead is ``module`` less ``engine``. Query vectors are in the module's memory, as the engine's are in
 the recorded requests; what embedding a new query takes is told apart. The queries are the corpus' judged ones.
@@ -64,6 +66,7 @@ USERS = 50
 ACCESS = Access("default")
 _REMEMBERED_MS = 2.0  # faster than that a query's vector was known already
 Kind = Literal["module", "engine", "plain"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass
@@ -178,7 +181,6 @@ async def warm_up(load: Load, searches: Sequence[Recorded]) -> list[float]:
         took.append(answer["timings"].get("embed", 0.0))
         await load.engine(search)
         await load.plain(search)
-    load.outcomes.clear()
     return [ms for ms in took if ms > _REMEMBERED_MS]
 
 
@@ -186,14 +188,17 @@ Times = Mapping[tuple[Kind, Mode], Sequence[float]]
 """Milliseconds of every search, by kind and mode."""
 
 
-async def open_loop(load: Load, searches: Sequence[Recorded], *, rate: float, seconds: float) -> tuple[Times, float]:
-    """Send the three kinds by their schedule; return how long each search took, and the wall time in s."""
+async def open_loop(
+    load: Load, searches: Sequence[Recorded], kinds: Sequence[Kind], *, rate: float, seconds: float
+) -> tuple[Times, float]:
+    """Send these kinds by their schedule; return how long each search took, and the wall time in s."""
+    load.outcomes.clear()
     draw = random.Random(SEED)
     by_mode = {mode: [one for one in searches if one.mode == mode] for mode in MIX}
     modes = draw.choices(list(MIX), list(MIX.values()), k=round(rate * seconds))
     drawn = [draw.choice(by_mode[mode]) for mode in modes]
     schedule: list[tuple[float, Kind, Recorded]] = []
-    for kind in get_args(Kind):  # the same searches, each kind at moments of its own
+    for kind in kinds:  # the same searches, each kind at moments of its own
         moments = itertools.accumulate(draw.expovariate(rate) for _ in drawn)
         schedule += [(at, kind, search) for at, search in zip(moments, drawn, strict=True)]
     took: dict[tuple[Kind, Mode], list[float]] = defaultdict(list)
@@ -221,52 +226,63 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"n": len(values), "p50": round(cut[49], 2), "p95": round(cut[94], 2), "p99": round(cut[98], 2)}
 
 
-async def measure(settings: Settings, corpus: str, *, rate: float, seconds: float, rerank: bool) -> dict[str, Any]:
+async def measure(settings: Settings, given: argparse.Namespace) -> dict[str, Any]:
     """Run it all."""
     oss = Oss(settings.oss)
-    number = oss.get_json(current_key(corpus))["release"]
-    release = Release.model_validate_json(oss.get(release_key(corpus, number)))
-    judged = schemas.read_table(oss, schemas.judgments_key(corpus, "test"), schemas.JUDGMENTS, ["query"])
+    number = oss.get_json(current_key(given.corpus))["release"]
+    release = Release.model_validate_json(oss.get(release_key(given.corpus, number)))
+    judged = schemas.read_table(oss, schemas.judgments_key(given.corpus, "test"), schemas.JUDGMENTS, ["query"])
     queries = sorted(set(judged["query"].to_pylist()))[:QUERIES]
     searches = await record(settings, release, queries)
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        load = Load(settings, corpus, session, rerank=rerank)
+        load = Load(settings, given.corpus, session, rerank=given.rerank)
         embedding = await warm_up(load, searches)
-        took, wall = await open_loop(load, searches, rate=rate, seconds=seconds)
-    of_kind = {kind: [ms for (one, _), found in took.items() if one == kind for ms in found] for kind in get_args(Kind)}
-    figures = {kind: spread(values) for kind, values in of_kind.items()}
+        times, wall = await open_loop(load, searches, KINDS, rate=given.rate, seconds=given.seconds)
+        outcomes = dict(load.outcomes)
+        alone, alone_wall = await open_loop(load, searches, ["module"], rate=given.alone_rate, seconds=given.seconds)
+    figures = {kind: spread(of_kind(times, kind)) for kind in KINDS}
     return {
-        "corpus": corpus,
+        "corpus": given.corpus,
         "release": number,
         "served_by": settings.query.engine,
-        "rerank": rerank,
-        "rate_per_s_of_each_kind": rate,
+        "rerank": given.rerank,
+        "rate_per_s": given.rate,
         "seconds": round(wall, 1),
-        "module_qps": round(len(of_kind["module"]) / wall, 1),
-        "outcomes": dict(load.outcomes),
+        "outcomes": outcomes,
         **figures,
         "overhead_ms": {p: round(figures["module"][p] - figures["engine"][p], 2) for p in ("p50", "p95", "p99")},
-        "by_mode": {mode: {kind: spread(took[kind, mode]) for kind in get_args(Kind)} for mode in MIX},
+        "by_mode": {mode: {kind: spread(times[kind, mode]) for kind in KINDS} for mode in MIX},
         "embedding_a_new_query_ms": spread(embedding),
+        "alone": {
+            **spread(of_kind(alone, "module")),
+            "rate_per_s": given.alone_rate,
+            "served_per_s": round(len(of_kind(alone, "module")) / alone_wall, 1),
+            "outcomes": dict(load.outcomes),
+        },
     }
+
+
+def of_kind(times: Times, kind: Kind) -> list[float]:
+    """Return the times of one kind in all modes."""
+    return [ms for (one, _), found in times.items() if one == kind for ms in found]
 
 
 def show(result: dict[str, Any]) -> None:
     """Print the figures as a table."""
-    table = Table(
-        title=f"{result['corpus']} on {result['served_by']}, {result['rate_per_s_of_each_kind']}/s of each kind"
-    )
+    table = Table(title=f"{result['corpus']} on {result['served_by']}, {result['rate_per_s']}/s of each kind")
     table.add_column("")
     for column in ("searches", "p50 ms", "p95 ms", "p99 ms"):
         table.add_column(column, justify="right")
-    rows = [(kind, result[kind]) for kind in get_args(Kind)]
+    rows = [(kind, result[kind]) for kind in KINDS]
     rows += [(f"{mode}: {kind}", found) for mode, kinds in result["by_mode"].items() for kind, found in kinds.items()]
-    for name, found in [*rows, ("overhead (module - engine)", result["overhead_ms"])]:
+    rows.append(("overhead (module - engine)", result["overhead_ms"]))
+    rows.append((f"module alone, {result['alone']['rate_per_s']}/s", result["alone"]))
+    for name, found in rows:
         table.add_row(name, *(str(found.get(key, "")) for key in ("n", "p50", "p95", "p99")))
     console = Console()
     console.print(table)
-    console.print(f"{result['module_qps']} searches/s served; outcomes: {result['outcomes']}")
+    console.print(f"beside the engine: {result['outcomes']}; alone: {result['alone']['outcomes']}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -275,11 +291,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--corpus", default="default")
     parser.add_argument("--rate", type=float, default=10.0, help="searches a second, of each kind")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--alone-rate", type=float, default=30.0, help="searches a second of the module alone")
     parser.add_argument("--rerank", action="store_true", help="with the release's reranker")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args(arguments)
     settings = configuration.load()
-    result = asyncio.run(measure(settings, given.corpus, rate=given.rate, seconds=given.seconds, rerank=given.rerank))
+    result = asyncio.run(measure(settings, given))
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     if given.json:

@@ -19,7 +19,8 @@ from searchloom.personalization.model import Model, Recall
 from searchloom.personalization.order import explored, floored, spread
 from searchloom.personalization.person import Person
 from searchloom.personalization.ranker import Ranker, standard
-from searchloom.personalization.sparse import Floats, Ints
+from searchloom.personalization.reasons import reasons
+from searchloom.personalization.sparse import Ints
 
 VARIETY = 0.15
 _HARDLY_SHOWN = 20.0
@@ -41,8 +42,7 @@ class Candidate:
 class Placed:
     """An item in its place. ``share``: how much of its score is personal, 0 to 1; ``reason`` says why it came.
 
-    Reasons: ``related:ID`` (to an item that the person dealt with), ``kind:NAME``, ``alike:ID``, ``popular``, ``new``,
-    ``query``.
+    Reasons: those of ``reasons``, and ``new`` for an item that is tried.
     """
 
     item_id: str
@@ -96,12 +96,13 @@ class Personal:
             weight = self.searcher.weight * trust
             scores = weight * personal + (1 - weight) * plain
         order = floored(np.argsort(-scores, kind="stable"), relevance)
+        told = reasons(recall, rows) if scores is not plain else ["query"] * len(rows)
         return [
             Placed(
                 candidates[place].item_id,
                 float(scores[place]),
                 _share(float(scores[place]), float(plain[place])),
-                self._reason(recall, int(rows[place])) if scores is not plain else "query",
+                told[place],
             )
             for place in order.tolist()
         ]
@@ -142,14 +143,15 @@ class Personal:
         places = {row: place for place, row in enumerate(rows.tolist())}
         tried = [places[row] for row in fresh.tolist() if row in places]
         order = explored(order, tried)[:count]
+        told = reasons(recall, rows[order])
         return [
             Placed(
                 model.ids[rows[place]],
                 float(scores[place]),
                 trust,
-                "new" if place in tried else self._reason(recall, int(rows[place])),
+                "new" if place in tried else reason,
             )
-            for place in order.tolist()
+            for place, reason in zip(order.tolist(), told, strict=True)
         ]
 
     def _fresh(self, recall: Recall, seen: Ints, now: float, count: int) -> Ints:
@@ -165,26 +167,6 @@ class Personal:
         alike = model.vectors[rows] @ recall.recent_vector()
         best = np.lexsort((rows, model.total[rows], -np.round(alike, 6)))
         return rows[best[: max(1, count // 10)]]
-
-    def _reason(self, recall: Recall, row: int) -> str:
-        """What speaks most for an item: the dealt with item that it goes with, or its kind, or its text."""
-        if row < 0:
-            return "query"
-        model, history = self.model, recall.history
-        liked = history.rows[history.interests > 0]
-        if not len(liked):
-            return "popular"
-        best, strength = -1, 0.0
-        for other in liked.tolist():
-            low, high = model.all_ease.starts[other : other + 2]
-            at = int(np.searchsorted(model.all_ease.columns[low:high], row)) + int(low)
-            if at < high and model.all_ease.columns[at] == row and float(model.all_ease.values[at]) > strength:
-                best, strength = other, float(model.all_ease.values[at])
-        if best >= 0:
-            return f"related:{model.ids[best]}"
-        alike: Floats = model.vectors[liked] @ model.vectors[row]
-        nearest = int(alike.argmax())
-        return f"alike:{model.ids[int(liked[nearest])]}" if alike[nearest] > 0.3 else "popular"
 
 
 def _by_row(model: Model, weights: Mapping[str, float]) -> list[tuple[int, float]]:

@@ -17,6 +17,7 @@ from alibabacloud_credentials.exceptions import CredentialException
 from alibabacloud_tea_openapi.utils import Utils
 from darabonba.request import DaraRequest
 
+from searchloom import tracing
 from searchloom.cloud.acs import Connection, expect_success
 from searchloom.cloud.airec_rows import Recommendation, recommend_query, recommendations
 from searchloom.cloud.failures import failure
@@ -70,7 +71,7 @@ class AirecOnline:
 
     @repeatable
     async def _get(self, query: Mapping[str, str], what: str) -> list[Recommendation]:
-        headers = await self._signed(query, what)
+        headers = await self._signed(query, what) | tracing.outgoing()
         try:
             response = await self._http.get(self._path, params=dict(query), headers=headers)
         except httpx.HTTPError as error:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 import httpx
 
+from searchloom import tracing
 from searchloom.cloud import bailian_calls as calls
 from searchloom.cloud.bailian_calls import Answer, Call, Delta, Dialect, Ranked, Vector
 from searchloom.cloud.bailian_http import (
@@ -143,7 +144,7 @@ class BailianOnline:
     @repeatable
     async def _send(self, call: Call, parse: Callable[[dict[str, Any]], T]) -> T:
         try:
-            response = await self._http.request(**request_arguments(call))
+            response = await self._http.request(**_traced(call))
         except httpx.HTTPError as error:
             raise unreachable(error, what=call.what, endpoint=self.endpoint) from error
         body = checked(response, what=call.what, endpoint=self.endpoint)
@@ -152,7 +153,7 @@ class BailianOnline:
     @repeatable
     async def _open(self, call: Call) -> httpx.Response:
         try:
-            response = await self._http.send(self._http.build_request(**request_arguments(call)), stream=True)
+            response = await self._http.send(self._http.build_request(**_traced(call)), stream=True)
             if "event-stream" in response.headers.get("content-type", ""):
                 return response
             await response.aread()
@@ -181,3 +182,8 @@ class BailianOnline:
             raise unreachable(error, what=call.what, endpoint=self.endpoint) from error
         except ValueError as error:
             raise ServiceUnavailable(f"{SERVICE} sent no JSON about {call.what}", endpoint=self.endpoint) from error
+
+
+def _traced(call: Call) -> dict[str, Any]:
+    arguments = request_arguments(call)
+    return arguments | {"headers": arguments["headers"] | tracing.outgoing()}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 
+from searchloom import tracing
 from searchloom.cloud.bailian_calls import Delta as ModelDelta
 from searchloom.cloud.bailian_online import BailianOnline
 from searchloom.errors import SearchloomError
+from searchloom.query import metrics
 from searchloom.query.auth import Caller
 from searchloom.query.chat import prompt as prompts
 from searchloom.query.chat import rewriting
@@ -57,10 +59,23 @@ class _Work:
         """Whether the answer is to be Chinese."""
         return is_chinese(self.request.message)
 
+    @contextmanager
+    def model_time(self, step: str) -> Iterator[None]:
+        """Count what the model takes."""
+        started = time.monotonic()
+        try:
+            with tracing.span(step):
+                yield
+        finally:
+            seconds = time.monotonic() - started
+            self.model_s += seconds
+            metrics.step(step, seconds)
+
     def without(self, part: str) -> None:
         """Name a part that was left out."""
         if part not in self.degraded:
             self.degraded.append(part)
+            metrics.degraded(part)
 
 
 class Chat:
@@ -130,13 +145,10 @@ class Chat:
         return rewriting.fallback(message, turns)
 
     async def _ask(self, work: _Work, messages: Sequence[dict[str, str]]) -> str:
-        started = time.monotonic()
-        try:
+        with work.model_time("rewrite"):
             answer = await self._model.chat(
                 messages, model=work.release.llm or None, temperature=0, max_tokens=_REWRITE_TOKENS
             )
-        finally:
-            work.model_s += time.monotonic() - started
         work.usage.prompt_tokens += answer.input_tokens
         work.usage.completion_tokens += answer.output_tokens
         return answer.text
@@ -166,25 +178,24 @@ class Chat:
 
     async def _told(self, work: _Work, prompt: Prompt, composer: Composer) -> AsyncGenerator[str, None]:
         """Yield what may be shown of what the model says; where it fails, what it has said so far stays."""
-        started = time.monotonic()
         before = work.usage.model_copy()
         heard = ""
         try:
-            async with aclosing(self._stream(work, prompt)) as deltas:
-                async for delta in deltas:
-                    heard += delta.text
-                    if delta.input_tokens or delta.output_tokens:
-                        work.usage.prompt_tokens = before.prompt_tokens + delta.input_tokens
-                        work.usage.completion_tokens = before.completion_tokens + delta.output_tokens
-                    if piece := composer.feed(delta.text):
-                        yield piece
-                    if composer.ended:
-                        break
+            with work.model_time("llm"):
+                async with aclosing(self._stream(work, prompt)) as deltas:
+                    async for delta in deltas:
+                        heard += delta.text
+                        if delta.input_tokens or delta.output_tokens:
+                            work.usage.prompt_tokens = before.prompt_tokens + delta.input_tokens
+                            work.usage.completion_tokens = before.completion_tokens + delta.output_tokens
+                        if piece := composer.feed(delta.text):
+                            yield piece
+                        if composer.ended:
+                            break
         except (SearchloomError, TimeoutError) as error:
             log.warning("answering without the language model: %s", error or "it took too long")
             work.without("llm")
         finally:
-            work.model_s += time.monotonic() - started
             if work.usage == before:  # it never said what it has cost
                 work.usage.prompt_tokens += sum(prompts.tokens(message["content"]) for message in prompt.messages)
                 work.usage.completion_tokens += prompts.tokens(heard) if heard else 0

@@ -52,7 +52,7 @@ class Composer:
     """One answer in the making.
 
     It ends by itself (``ended``) where the model tells its prompt or a whole passage (``stopped``), says that the
-    passages do not hold the answer (``denied``), or says a sentence again (``repeats``), as small models do without end.
+    passages do not hold the answer (``denied``), or says a sentence again (``repeats``), as small models do for ever.
     """
 
     def __init__(self, prompt: Prompt) -> None:

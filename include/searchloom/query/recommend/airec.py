@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from searchloom import tracing
 from searchloom.cloud.airec_rows import MAX_RETURNED, Recommendation
 from searchloom.errors import SearchloomError, ServiceUnavailable
 from searchloom.query.auth import Caller
@@ -53,21 +54,24 @@ class AirecSource:
         if time.monotonic() < self._rests_until:
             raise ServiceUnavailable("AIRec has just failed and is left alone for some seconds")
         wait_s = min(self._settings.recommend.airec_ms / 1000, deadline.share(0.5).remaining_s())
-        kind = self._settings.recommend.item_type
         try:
             async with asyncio.timeout(wait_s):
-                client = await self.open()
-                return await client.recommend(
-                    user_id=user_key(caller.access.tenant, caller.user),
-                    count=min(count, MAX_RETURNED),
-                    items=[(item, kind) for item in items],
-                )
+                with tracing.span("airec"):
+                    return await self._ask(caller, count=count, items=items)
         except TimeoutError as error:
             self._rests_until = time.monotonic() + REST_S
             raise ServiceUnavailable(f"AIRec did not answer within {wait_s:.1f} s") from error
         except SearchloomError:
             self._rests_until = time.monotonic() + REST_S
             raise
+
+    async def _ask(self, caller: Caller, *, count: int, items: Sequence[str]) -> list[Recommendation]:
+        client, kind = await self.open(), self._settings.recommend.item_type
+        return await client.recommend(
+            user_id=user_key(caller.access.tenant, caller.user),
+            count=min(count, MAX_RETURNED),
+            items=[(item, kind) for item in items],
+        )
 
     async def open(self) -> AirecOnline:
         """Make the client, once; importing the vendor's code takes a third of a second, off the event loop."""

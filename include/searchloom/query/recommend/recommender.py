@@ -11,8 +11,10 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
+from searchloom import tracing
 from searchloom.engines.interface import Hit, Searcher
 from searchloom.errors import NotFound, SearchloomError
+from searchloom.query import metrics
 from searchloom.query.auth import Caller
 from searchloom.query.chat.memory import Memory, Owner
 from searchloom.query.chat.screening import visible
@@ -56,7 +58,7 @@ class _Work:
     release: Release
     caller: Caller
     deadline: Deadline
-    trace_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    trace_id: str = field(default_factory=lambda: tracing.trace_id() or uuid.uuid4().hex)
     excluded: set[str] = field(default_factory=set)
     near: Sequence[Hit] = ()  # documents that the wish is about, as far as the caller may see them
     question: str = ""
@@ -72,6 +74,7 @@ class _Work:
         """Name a part that was left out."""
         if part not in self.degraded:
             self.degraded.append(part)
+            metrics.degraded(part)
 
 
 class Recommender:

@@ -28,7 +28,8 @@ def searcher(settings: Settings, *, corpus: str, tenant: str = "default") -> Sea
         if not hasattr(local, "client"):
             local.client = SearchClient(settings.query.url, token)
         reranked = mode == "reranked"
-        asked = {"mode": "hybrid" if reranked else mode, "rerank": reranked}
+        # Models are judged: nobody's own order, and every query as it was written, as the shadow evaluation asks it.
+        asked = {"mode": "hybrid" if reranked else mode, "rerank": reranked, "personalize": False, "correct": False}
         answer = local.client.search(query, corpus=corpus, engine=engine, k=DEPTH, highlight=False, **asked)
         if answer["degraded"] or answer["engine"] != engine:
             raise ServiceUnavailable(

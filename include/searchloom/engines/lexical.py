@@ -26,7 +26,10 @@ _CJK = re.compile(
 _TERM = re.compile(
     "[0-9A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0388-\u03f5\u0400-\u0481\u048a-\u052f]+|[^\\s!-/:-@\\[-`{-~]"
 )
-_ALIKE = 0.72  # one letter in four may be wrong, two in eight
+SHORTEST = 5
+"""Letters of a word that may be corrected: too many of the shorter ones are like another word that is right."""
+
+_ALIKE = 0.72  # one letter in five may be wrong, two in eight
 _CANDIDATES = 4
 _LONGEST_TERM = 255  # the analysers cut a longer run into pieces of this many characters
 
@@ -111,7 +114,7 @@ def spelling_request(words: Sequence[str]) -> dict[str, Any]:
         "field": "text.cjk",  # which is not stemmed
         "suggest_mode": "missing",
         "accuracy": _ALIKE,
-        "min_word_length": 4,
+        "min_word_length": SHORTEST,
         "size": _CANDIDATES,
     }
     return {"text": " ".join(words), "words": {"term": how}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from searchloom.engines.lexical import SHORTEST
 from searchloom.query import language
 
 MAX_PHRASES = 8
@@ -33,7 +34,7 @@ _IDENTIFIER = re.compile(
     """,
     re.VERBOSE,
 )
-_WORD = re.compile(r"[^\W\d_]{4,}")
+_WORD = re.compile(rf"[^\W\d_]{{{SHORTEST},}}")
 _ABBREVIATED = re.compile(r"(?:[A-Za-z]\.)+[A-Za-z]?")  # e.g., U.S.
 
 

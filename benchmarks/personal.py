@@ -35,6 +35,7 @@ from searchloom.cloud.airec import VERSION, Airec  # noqa: E402 - the tests' ser
 from searchloom.cloud.airec_rows import MAX_RETURNED, Row  # noqa: E402
 from searchloom.errors import SearchloomError, UsageError  # noqa: E402
 from searchloom.personalization import catalog, events, trial  # noqa: E402
+from searchloom.personalization.cold import cold_items, cold_persons  # noqa: E402
 from searchloom.personalization.fit import Limits  # noqa: E402
 from searchloom.personalization.groups import Queries  # noqa: E402
 from searchloom.personalization.lexical import Bm25  # noqa: E402
@@ -150,10 +151,14 @@ def run(folder: Path, sizes: trial.Sizes, *, with_airec: bool) -> dict[str, Any]
                 "recommend": trial.judge(found, sizes),
                 "search": trial.judge_search(found, queries, sizes),
             }
+            if name == "own_time":
+                log.info("cold persons and items")
+                report["cold_persons"] = cold_persons(found, sizes)
+                report["cold_items"] = cold_items(found, known, sizes)
     log.info("shuffled users")
     mixed = trial.shuffled(everything, sizes.seed)
     before = own_time(mixed, trial.SHARE)
-    found = trial.learned(mixed.only(before), mixed.only(~before), known, queries, sizes=sizes)
+    found = trial.learned(mixed.only(before), mixed.only(~before), known, queries, sizes=sizes, lists=False)
     report["shuffled"] = {"search": trial.judge_search(found, queries, sizes)}
     report["seconds"] = round(time.monotonic() - began, 1)
     return report
@@ -197,6 +202,8 @@ def table(report: Mapping[str, Any]) -> Iterator[str]:
                     else ""
                 )
                 yield f"  {name:12s} {value:.4f}{beside}"
+    for name in ("cold_persons", "cold_items"):
+        yield f"{name}: {json.dumps(report[name])}"
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ Others = Callable[[int], Mapping[int, float]]
 CANDIDATES = 100
 """Taken of each source."""
 
-_QUERIES = 8  # of one person at most
+_QUERIES = 5  # of one person at most
 _LEAST_CANDIDATES = 5
 
 

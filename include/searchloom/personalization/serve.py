@@ -139,7 +139,9 @@ class Personal:
         scores = standard(plain)
         if weight:
             scores = weight * standard(self.ranker.trees.scores(lines)) + (1 - weight) * scores
-        order = spread(np.argsort(-scores, kind="stable"), scores, model.vectors[rows], variety=variety, depth=count)
+        # Who is hardly known gets more of a choice.
+        wide = variety * (2 - trust)
+        order = spread(np.argsort(-scores, kind="stable"), scores, model.vectors[rows], variety=wide, depth=count)
         places = {row: place for place, row in enumerate(rows.tolist())}
         tried = [places[row] for row in fresh.tolist() if row in places]
         order = explored(order, tried)[:count]

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 SHARE = 0.8
 """Of the events, the first so many are learned from; and of these again, to train the ranker."""
 
-_NEGATIVES = 150
-_QUERY_NEGATIVES = 60
+_NEGATIVES = 100
+_QUERY_NEGATIVES = 40
 _DEPTH = 10
 
 
@@ -107,9 +107,16 @@ class Learned:
 
 
 def learned(
-    before: Log, after: Log, catalog: Catalog, queries: Queries, *, sizes: Sizes, other: Recommender | None = None
+    before: Log,
+    after: Log,
+    catalog: Catalog,
+    queries: Queries,
+    *,
+    sizes: Sizes,
+    other: Recommender | None = None,
+    lists: bool = True,
 ) -> Learned:
-    """Learn model and rankers from ``before`` alone."""
+    """Learn model and rankers from ``before`` alone; without ``lists`` only that of searches."""
     inner = own_time(before, SHARE)
     early, late = before.only(inner), before.only(~inner)
     others = _others(other, early, before)
@@ -119,7 +126,8 @@ def learned(
     asked: list[Group] = []
     for number, case in enumerate(cases(early, late, model, users)):
         weights = others(case.user) if others else None
-        groups.append(recommended(case, "ease", weights))
+        if lists:
+            groups.append(recommended(case, "ease", weights))
         if number < sizes.search_persons:
             asked += searched(case, queries, sizes.seed, weights).values()
     plain = _plainest(groups)

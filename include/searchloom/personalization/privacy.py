@@ -1,0 +1,109 @@
+"""What is kept of one person, told or erased: the event log in OSS and the store that serves.
+
+An erasure leaves a mark (a hash of tenant and user, and the moment): events from before it that arrive late, from a
+process that had not uploaded them yet or from a replay, are left out by whoever reads the log with ``kept``. Models
+learn from the log alone, so the next training has never heard of the person.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from searchloom.cloud.oss import Oss
+from searchloom.errors import NotFound, Terminal
+from searchloom.personalization.events import seconds
+from searchloom.personalization.store import Store, key_of
+
+log = logging.getLogger(__name__)
+
+_EVENTS = "events/"
+_MARKS = "privacy/erased/"
+_DEFAULT = "default"
+
+
+def export(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | None = None) -> dict[str, Any]:
+    """Everything that is known of a person, as JSON; a person of whom nothing is known has empty lists."""
+    events = [
+        event
+        for info in oss.list(_EVENTS)
+        for line in oss.get(info.key).splitlines()
+        if (event := _event(line)) is not None and _is_of(event, user_id, tenant)
+    ]
+    known: dict[str, Any] = {"user_id": user_id, "tenant": tenant, "events": events}
+    if store is not None:
+        person = store.get(key_of(user_id, tenant))
+        known["store"] = {
+            "items": person.items,
+            "interests": person.interests,
+            "categories": person.categories,
+            "first": person.first,
+            "last": person.last,
+            "mean_vector": [] if person.mean is None else person.mean.tolist(),
+        }
+    return known
+
+
+def erase(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | None = None) -> dict[str, int]:
+    """Erase a person; doing it again is harmless. Returns counts of ``events``, ``files`` and persons in the store.
+
+    The mark is set first, so that a run that is broken off has already kept the person out of what is read.
+    """
+    moment = time.time()
+    oss.put_json(f"{_MARKS}{key_of(user_id, tenant).hex()}.json", {"time": moment})
+    gone = files = 0
+    for info in list(oss.list(_EVENTS)):
+        lines = oss.get(info.key).splitlines()
+        others = [line for line in lines if not _is_of(_event(line) or {}, user_id, tenant)]
+        if len(others) == len(lines):
+            continue
+        gone, files = gone + len(lines) - len(others), files + 1
+        if others:
+            oss.put(info.key, b"\n".join(others) + b"\n", content_type="application/x-ndjson")
+        else:
+            oss.delete(info.key)
+    stored = int(store.erase(key_of(user_id, tenant))) if store is not None else 0
+    log.info("a person was erased: %d events of %d files", gone, files)
+    return {"events": gone, "files": files, "persons": stored}
+
+
+def erased(oss: Oss) -> dict[str, float]:
+    """The marks: when each key (hexadecimal) was erased, in seconds since 1970."""
+    found = {}
+    for info in oss.list(_MARKS):
+        try:
+            found[info.key.removeprefix(_MARKS).removesuffix(".json")] = float(oss.get_json(info.key)["time"])
+        except NotFound:
+            continue
+    return found
+
+
+def kept(events: Iterable[Mapping[str, Any]], marks: Mapping[str, float]) -> Iterator[Mapping[str, Any]]:
+    """The events that no erasure is about; what a person does after his erasure counts again."""
+    for event in events:
+        mark = marks.get(key_of(str(event.get("user_id")), str(event.get("tenant") or _DEFAULT)).hex())
+        if mark is None or _moment(event) > mark:
+            yield event
+
+
+def _moment(event: Mapping[str, Any]) -> float:
+    """When it happened; an event without a time is an old one."""
+    try:
+        return seconds(event.get("time"))
+    except Terminal:
+        return 0.0
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _is_of(event: Mapping[str, Any], user_id: str, tenant: str) -> bool:
+    return event.get("user_id") == user_id and (event.get("tenant") or _DEFAULT) == tenant

@@ -1,0 +1,78 @@
+"""Groups from the log of what was shown: the lists that people saw, where each item stood, what they did with it.
+
+The log is replayed in the order of time. A list's features are made of the person as he was when the list was shown,
+and its labels of what he did with its items afterwards. The places go along: LightGBM takes their bias out.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from searchloom.personalization.events import EXPOSE, Event, interests
+from searchloom.personalization.features import FEATURES, Context, features
+from searchloom.personalization.model import Model, Recall
+from searchloom.personalization.person import Person
+from searchloom.personalization.ranker import Group
+
+_MOST_POSITION = 50
+_LEAST_SHOWN = 3
+_AFTER_S = 3600.0  # without a trace_id, what is done within an hour belongs to the list
+_BEST = 3  # the highest label
+
+
+def shown(events: Sequence[Event], model: Model, *, plain: str = "popularity") -> Iterator[Group]:
+    """A group for each list (``trace_id``, or what was shown to a person at one moment) of known items.
+
+    ``model`` has to be fitted on what was before the first of these lists.
+    """
+    ordered = sorted(events, key=lambda each: each.time)
+    values = np.array([np.nan if each.value is None else each.value for each in ordered], np.float64)
+    says = interests([each.type for each in ordered], values)
+    lists: dict[tuple[str, str], list[Event]] = defaultdict(list)
+    done: dict[tuple[str, str], list[tuple[Event, float]]] = defaultdict(list)
+    for event, interest in zip(ordered, says.tolist(), strict=True):
+        if event.type in EXPOSE:
+            lists[_list_of(event)].append(event)
+        else:
+            done[event.user_id, event.item_id].append((event, interest))
+    persons: dict[str, Person] = defaultdict(Person)
+    numbers: dict[str, int] = {}
+    told: set[tuple[str, str]] = set()
+    for event, interest in zip(ordered, says.tolist(), strict=True):
+        if event.type not in EXPOSE:
+            persons[event.user_id].remember(event.item_id, event.time, interest, *model.about(event.item_id))
+        elif (name := _list_of(event)) not in told:
+            told.add(name)
+            known = {each.item_id: each for each in lists[name] if each.item_id in model.places}
+            if len(known) >= _LEAST_SHOWN:
+                labels = [_label(each, done[each.user_id, each.item_id]) for each in known.values()]
+                number = numbers.setdefault(event.user_id, len(numbers))
+                yield _group(list(known.values()), labels, persons[event.user_id], model, number, plain=plain)
+
+
+def _group(
+    listed: Sequence[Event], labels: Sequence[int], person: Person, model: Model, number: int, *, plain: str
+) -> Group:
+    rows = model.rows_of([each.item_id for each in listed])
+    lines = features(Recall.of(model, person), person, rows, Context(listed[0].time))
+    places = [min(max(each.position or at, 1), _MOST_POSITION) - 1 for at, each in enumerate(listed, start=1)]
+    plainly = np.nan_to_num(lines[:, FEATURES.index(plain)].astype(np.float64))
+    return Group(number, rows, lines, np.array(labels, np.int32), plainly, np.array(places, np.int64))
+
+
+def _label(seen: Event, done: Sequence[tuple[Event, float]]) -> int:
+    """The strongest yes that came of showing it, as a grade."""
+    after = [
+        interest
+        for event, interest in done
+        if event.time >= seen.time
+        and (event.trace_id == seen.trace_id if event.trace_id else event.time <= seen.time + _AFTER_S)
+    ]
+    return min(round(max(after, default=0.0) + 0.25), _BEST) if after and max(after) > 0 else 0
+
+
+def _list_of(event: Event) -> tuple[str, str]:
+    return event.user_id, event.trace_id or f"{event.query}@{event.time:.0f}"

@@ -134,10 +134,18 @@ def test_a_quotation_is_of_the_passages_and_cites_them() -> None:
         "请先安装该软件包。",
         "系统支持多种文件格式。",
         "用户可以点击按钮提交表单。",
+        "Q: Is it free?\nA: Yes.",
     ],
 )
 def test_what_speaks_to_the_reader_is_left_alone(sentence: str) -> None:
     assert not speaks_to_the_model(sentence)
+
+
+def test_questions_with_answers_are_read_unless_all_have_the_same_one() -> None:
+    honest = "Q: Is it free?\nA: Yes.\nQ: Is it safe?\nA: Yes.\nQ: How much is it?\nA: Ten euros."
+    assert screened(honest) == honest
+    drilled = "Q: How much is it?\nA: Ask Bob.\nQ: Is it safe?\nA: Ask Bob."
+    assert "Bob" not in screened(drilled)
 
 
 @settings(deadline=None)

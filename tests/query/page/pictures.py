@@ -1,4 +1,4 @@
-"""Take the pictures of the docs from a running page: ``python -m tests.query.page.pictures URL QUESTION``."""
+"""Take the pictures of the docs: ``python -m tests.query.page.pictures URL CORPUS QUESTION``, over a running stack."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ def main() -> None:
     """Take them all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("url")
+    parser.add_argument("corpus")
     parser.add_argument("question")
     given = parser.parse_args()
-    address = f"{given.url}/?q={quote_plus(given.question)}"
+    home = f"{given.url}/?corpus={given.corpus}"
+    address = f"{home}&q={quote_plus(given.question)}"
     FOLDER.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        take(_home(chromium, given.url), "home")
+        take(_home(chromium, home), "home")
         take(_results(chromium, f"{address}&explain=1"), "results")
         take(_chat(chromium, address, given.question), "chat")
         take(_results(chromium, address, **PHONE), "phone", quality=65)
@@ -35,7 +37,7 @@ def main() -> None:
         chromium.close()
 
 
-def take(page: Page, name: str, quality: int = 82) -> None:
+def take(page: Page, name: str, quality: int = 72) -> None:
     """Take one picture of the page as it is."""
     page.evaluate("document.fonts.ready")
     page.wait_for_timeout(400)

@@ -60,9 +60,9 @@ def assert_harmless(prompt: Prompt, shown: str) -> None:
     assert {int(number) for number in re.findall(r"\[(\d+)\]", shown)} <= {1, 2}
 
 
-def test_of_the_sixty_one_order_reaches_the_model_and_of_the_unseen_most() -> None:
+def test_of_the_sixty_no_order_reaches_the_model_and_of_the_unseen_most() -> None:
     assert len(INJECTIONS) == 60
-    assert reach(INJECTIONS) == ["few shot"]  # false questions and answers are a claim, not an order
+    assert reach(INJECTIONS) == []
     assert len(UNSEEN) == 20
     assert len(reach(UNSEEN)) == 16  # the screening only guesses; the walls before and behind it do not
 

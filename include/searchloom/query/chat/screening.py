@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from searchloom.query.chat.orders import MAY_SPEAK_TO_THE_MODEL, SPEAKS_TO_THE_MODEL
 from searchloom.query.chat.words import sentences
@@ -23,6 +24,9 @@ CONTROL_TOKEN = re.compile(
 
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _TAG = re.compile(r"</?[A-Za-z!?][^<>]{0,500}>")
+_ANSWERS = frozenset({"A", "Answer", "答", "答案", "回答"})
+_EXCHANGE = re.compile(r"\s*(Q|A|Question|Answer|问|问题|答|答案|回答)\s*\d*\s*[:：]\s*(.*)")
+_PLAIN = frozenset({"yes", "no", "是", "否", "n/a", "none"})
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{80,}")  # longer than any word: base64, hexadecimal
 _BRACKETED = re.compile(r"[\[【［]\s*(\d{1,3}(?:\s*[,，、-]\s*\d{1,3})*)\s*[\]】］]")
 
@@ -67,6 +71,7 @@ def screened(text: str) -> str:
     for at in range(len(parts) - 1):  # one order in two sentences, or broken over two lines
         if not (orders[at] or orders[at + 1]) and speaks_to_the_model(f"{parts[at].strip()} {parts[at + 1].strip()}"):
             orders[at] = orders[at + 1] = True
+    orders = [order or drilled for order, drilled in zip(orders, _drills(parts), strict=True)]
     if hostile or any(orders):  # what gives orders has lost the benefit of the doubt
         orders = [order or bool(MAY_SPEAK_TO_THE_MODEL.search(part)) for part, order in zip(parts, orders, strict=True)]
     kept: list[str] = []
@@ -76,3 +81,11 @@ def screened(text: str) -> str:
         elif not kept or kept[-1].strip() != LEFT_OUT:
             kept.append(f"{LEFT_OUT} ")
     return _BRACKETED.sub(r"(\1)", "".join(kept)).strip()
+
+
+def _drills(parts: Sequence[str]) -> list[bool]:
+    """Which sentences teach an answer by heart: several questions of a passage, all with one and the same answer."""
+    lines = [_EXCHANGE.match(part) for part in parts]
+    answers = [line[2].strip().casefold() for line in lines if line and line[1] in _ANSWERS]
+    drilled = {answer for answer in answers if answers.count(answer) > 1 and answer.strip(".!") not in _PLAIN}
+    return [bool(line and drilled) for line in lines]

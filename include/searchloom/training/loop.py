@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 _EVALUATION_SHARE = 0.25  # of the time, at most, for evaluations during training
 _NOTES = 40  # of the loss, in a whole training
 _CLIP = 1.0
+_HEAD = "classifier"  # as transformers calls it
 _PATIENCE = 3.0  # a minute of training may take so many on the wall
 _BEGAN = time.monotonic()
 
@@ -79,9 +80,7 @@ class Loop:
         self._reserved = reserved
         self._state = State()
         self._best: Weights = {}
-        self._optimizer = torch.optim.AdamW(
-            _groups(task.model, parameters.weight_decay), lr=parameters.learning_rate, fused=True
-        )
+        self._optimizer = torch.optim.AdamW(_groups(task.model, parameters), lr=parameters.learning_rate, fused=True)
 
     def run(self) -> Outcome:
         """Train to the end and return the best weights."""
@@ -101,7 +100,7 @@ class Loop:
             share = self._share()
             rate = self._told.learning_rate * _rate(share, self._told.warm_up)
             for group in self._optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group["faster"]
             torch.manual_seed(self._told.seed * 1_000_003 + state.step)
             task.model.train()
             with mixed(task.model):
@@ -223,9 +222,12 @@ def _rate(share: float, warm_up: float) -> float:
     return max((1 - share) / (1 - warm_up), 0.0)
 
 
-def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay, biases and norms do not."""
-    named = [(name, tensor) for name, tensor in model.named_parameters() if tensor.requires_grad]
-    matrices = [tensor for _, tensor in named if tensor.ndim > 1]
-    others = [tensor for _, tensor in named if tensor.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(model: Any, told: Parameters) -> list[dict[str, Any]]:
+    """Weights decay, biases and norms do not; a new head learns faster than what is below it."""
+    groups: dict[tuple[float, float], list[Any]] = {}
+    for name, tensor in model.named_parameters():
+        if tensor.requires_grad:
+            decay = told.weight_decay if tensor.ndim > 1 else 0.0
+            faster = told.head_rate if _HEAD in name else 1.0
+            groups.setdefault((decay, faster), []).append(tensor)
+    return [{"params": members, "weight_decay": decay, "faster": faster} for (decay, faster), members in groups.items()]

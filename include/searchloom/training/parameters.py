@@ -22,16 +22,17 @@ class Parameters(BaseModel):
     corpus_ratio: float = Field(default=0.5, ge=0, description="corpus pairs for each judged one, in the first epoch")
     max_tokens: int = Field(default=160, ge=16, description="that training reads of a text; less than the model may")
     learning_rate: float = Field(default=5e-5, gt=0)
+    head_rate: float = Field(default=10.0, gt=0, description="times the learning rate, for the head of a cross-encoder")
     weight_decay: float = Field(default=0.01, ge=0)
     warm_up: float = Field(default=0.1, ge=0, lt=1, description="share of the training in which the rate rises")
     dropout: float = Field(
         default=0.0, ge=0, lt=1, description="on a processor it takes as long as a layer, and memory in plenty"
     )
     save_memory: bool = Field(default=False, description="compute forward twice rather than keep everything")
-    max_minutes: float = Field(default=4.0, gt=0, description="for training and its evaluations together")
-    evaluations: int = Field(default=3, ge=1, description="on dev, at even distances; fewer where they cost too much")
+    max_minutes: float = Field(default=5.0, gt=0, description="for training and its evaluations together")
+    evaluations: int = Field(default=2, ge=1, description="on dev, at even distances; fewer where they cost too much")
     patience: int = Field(default=2, ge=1, description="evaluations without a new best after which training ends")
-    dev_passages: int = Field(default=1000, ge=10, description="of the dev pool that an evaluation ranks")
+    dev_passages: int = Field(default=600, ge=10, description="of the dev pool that an evaluation ranks")
     checkpoint_seconds: float = Field(default=30.0, gt=0)
     seed: int = 20
 
@@ -51,8 +52,10 @@ class RerankerParameters(Parameters):
 
     batch_size: int = Field(default=16, ge=1, description="lists a step, each of a positive and its negatives")
     negatives: int = Field(default=3, ge=1, description="mined negatives in a list")
+    learning_rate: float = Field(default=1e-4, gt=0)
     max_minutes: float = Field(default=2.5, gt=0)
-    depth: int = Field(default=30, ge=2, description="passages that it re-orders on dev")
+    evaluations: int = Field(default=1, ge=1, description="on dev; each reads ``depth`` passages a query")
+    depth: int = Field(default=10, ge=2, description="passages that it re-orders on dev")
     teacher_scale: float = Field(default=10.0, gt=0, description="of the teacher's scores, before the softmax")
     teacher_share: float = Field(default=0.5, ge=0, le=1, description="of the loss, where a teacher scored the list")
 

@@ -28,7 +28,7 @@ def main() -> None:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         take(_home(chromium, home), "home")
         take(_results(chromium, f"{address}&explain=1"), "results")
-        take(_chat(chromium, address, given.question), "chat")
+        take(_chat(chromium, address, given.question), "chat", quality=62)
         take(_results(chromium, address, **PHONE), "phone", quality=65)
         dark = _results(chromium, f"{address}&explain=1", locale="zh-CN", color_scheme="dark")
         dark.locator(".result .title").nth(1).click()

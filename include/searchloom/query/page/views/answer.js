@@ -7,6 +7,7 @@ import { origin as recommended } from "../recommend.js";
 import { state } from "../store.js";
 import { t } from "../texts/index.js";
 import * as notes from "./notes.js";
+import { title } from "./title.js";
 
 export const answer = (turn) => html`
   ${turn.text ? text(turn) : nothing} ${progress(turn)}
@@ -63,7 +64,7 @@ const further = ({ further: shown }) => html`
     <h4>${t().chat.further}</h4>
     <ul>${shown.results.map((one, place) => html`
       <li class="further"><button class="title" type="button"
-          @click=${() => openDocument(one, recommended("rag_context", shown, place))}>${one.title || t().reader.untitled}</button></li>`)}
+          @click=${() => openDocument(one, recommended("rag_context", shown, place))}>${title(one)}</button></li>`)}
     </ul>
   </section>`;
 
@@ -72,7 +73,7 @@ const source = (turn, passage) => html`
     <span class="number" aria-hidden="true">${passage.number}</span>
     <div>
       <button class="title" type="button" aria-label=${`${t().chat.open}: ${passage.title}`}
-              @click=${() => openDocument(passage, origin(turn, passage))}>${passage.title || t().reader.untitled}</button>
+              @click=${() => openDocument(passage, origin(turn, passage))}>${title(passage)}</button>
       ${passage.section ? html`<p class="meta">${passage.section}</p>` : nothing}
       <p class="text">${passage.text}</p>
     </div>

@@ -5,6 +5,7 @@ import { origin } from "../recommend.js";
 import { state } from "../store.js";
 import { t } from "../texts/index.js";
 import * as notes from "./notes.js";
+import { title } from "./title.js";
 
 export function home() {
   const { phase, results, degraded } = state.home;
@@ -23,7 +24,7 @@ export function home() {
 const card = (document, place) => html`
   <li><article>
     <h3><button class="title" type="button" data-walk @click=${() => openDocument(document, origin("home", state.home, place))}
-      >${document.title || t().reader.untitled}</button></h3>
+      >${title(document)}</button></h3>
     <p class="text">${document.text}</p>
     <p class="reason">${t().home.reason(document.source, document.reason)}</p>
   </article></li>`;

@@ -7,13 +7,14 @@ import { state } from "../store.js";
 import { t } from "../texts/index.js";
 import * as notes from "./notes.js";
 import { passage } from "./passage.js";
+import { title } from "./title.js";
 import { why } from "./why.js";
 
 export function reader() {
   const { document, similar } = state.reader;
   return html`
     <article class="reader">
-      <h2 id="panel-heading" tabindex="-1">${document.title || document.source_id || t().reader.untitled}</h2>
+      <h2 id="panel-heading" tabindex="-1">${title(document)}</h2>
       <dl class="facts">
         ${fact(t().reader.from, document.key)} ${fact(t().reader.section, document.section)}
         ${fact(t().reader.language, document.language && language(document.language))}
@@ -39,7 +40,7 @@ const neighbours = ({ phase, results, degraded, release }) => html`
     <ul>${results.map((one, place) => html`
       <li><button class="title" type="button"
                   @click=${() => openDocument(one, origin("similar", { results, release }, place))}
-        >${one.title || t().reader.untitled}</button>
+        >${title(one)}</button>
         <p class="text">${one.text}</p></li>`)}
     </ul>
     ${notes.left(degraded)}

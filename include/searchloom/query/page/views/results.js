@@ -10,6 +10,7 @@ import * as filters from "./filters.js";
 import * as notes from "./notes.js";
 import { options } from "./options.js";
 import { passage } from "./passage.js";
+import { title } from "./title.js";
 import { timings, why } from "./why.js";
 
 export const results = () => html`
@@ -57,7 +58,7 @@ function item(result, place) {
     <li class="result">
       <article>
         <h2><button class="title" type="button" data-walk @click=${() => openDocument(result, origin(place))}
-          >${result.title || result.source_id || t().reader.untitled}</button></h2>
+          >${title(result)}</button></h2>
         ${passage(result)}
         <p class="meta">${where.map((part) => html`<span>${part}</span>`)}
           ${result.language ? html`<span>${language(result.language)}</span>` : nothing}

@@ -60,6 +60,7 @@ class LocalAirec:
             access_key_id=cloud.access_key_id,
             access_key_secret=SecretStr(cloud.access_key_secret),
             region=cloud.region,
+            read_timeout_s=600,  # the first answer after a large push has all of it to read
         )
         self._client = Client(config(cloud))
         self._instance = str(self._client.create_instance().body.result.instance_id)

@@ -32,6 +32,8 @@ _HALF_LIFE_S = 7 * 86_400
 _NEW_S = 14 * 86_400
 _RECENT = 20
 _FADE = 0.9
+_TOGETHER = 10  # an item is counted together with so many before it
+_MOST_TOGETHER = 600
 _POPULARITY_SHARE = 0.2
 _IN_VAIN = 0.8
 _EXPLORED_EVERY = 10
@@ -179,15 +181,24 @@ class Recommender:
             return
         user.shown.pop(key, None)
         before = user.dealt.pop(key, None)
-        recent = [other for other in list(user.dealt)[-_RECENT:] if user.dealt[other] > 0]
+        recent = [other for other in list(user.dealt)[-_TOGETHER:] if user.dealt[other] > 0]
         user.dealt[key] = interest if before is None else max(before, interest) if interest > 0 else interest
         if interest > 0:
             self._add_popularity(key, interest, min(float(fields["bhv_time"]), now))
         if before is None and interest > 0:
             self._dealers[key] += 1
             for other in recent:
-                self._together[key][other] += 1
-                self._together[other][key] += 1
+                self._count_together(key, other)
+                self._count_together(other, key)
+
+    def _count_together(self, key: Key, other: Key) -> None:
+        row = self._together[key]
+        row[other] += 1
+        if len(row) > _MOST_TOGETHER:
+            # What came together once or twice is left out, or the table would grow with the square of the items.
+            kept = heapq.nlargest(_MOST_TOGETHER // 2, row.items(), key=lambda each: each[1])
+            row.clear()
+            row.update(kept)
 
     def _add_popularity(self, key: Key, amount: float, moment: float) -> None:
         score, at = self._popularity.get(key, (0.0, moment))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dpotrf, dpotri
 from threadpoolctl import threadpool_limits
 
 from searchloom.personalization.catalog import Catalog
@@ -97,10 +98,14 @@ def ease(dealt: sp.csr_matrix, regularisation: float) -> NDArray[np.float64]:
     gram = (dealt.T @ dealt).toarray()
     diagonal = np.diag_indices(gram.shape[0])
     gram[diagonal] += regularisation
-    inverse = np.linalg.inv(gram)
-    weights = inverse / -np.diag(inverse)
-    weights[diagonal] = 0.0
-    return np.asarray(weights)
+    # Symmetric and positive definite: by Cholesky in a third of the time, into the memory of the Gram matrix.
+    lower, _ = dpotrf(gram, lower=True, overwrite_a=True)
+    inverse, _ = dpotri(lower, lower=True, overwrite_c=True)
+    inverse = np.tril(inverse)
+    inverse = inverse + np.tril(inverse, -1).T
+    inverse /= -np.diag(inverse).copy()
+    inverse[diagonal] = 0.0
+    return np.asarray(inverse)
 
 
 def ease_rows(dealt: sp.csr_matrix, popular: Ints, limits: Limits) -> Rows:

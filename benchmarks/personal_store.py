@@ -30,6 +30,7 @@ from searchloom.personalization.store import Store, key_of
 RESULTS = Path(__file__).parent / "results" / "personal_store.json"
 NOW = 1_760_000_000.0
 KINDS = 40
+DRAWN = 1000  # different persons; each has as many keys as it takes
 
 
 def model_of(items: int, generator: np.random.Generator) -> Personal:
@@ -79,7 +80,8 @@ def measure(persons: int, items: int, candidates: int, searches: int = 1000) -> 
         keys = [key_of(str(number)) for number in range(persons)]
         with Store(Path(folder) / "store") as store:
             began = time.perf_counter()
-            store.replace(keys, lambda key: person_of(key, personal))
+            several = [person_of(key_of(f"drawn {number}"), personal) for number in range(DRAWN)]
+            store.replace(keys, lambda key: several[int.from_bytes(key[:4]) % DRAWN])
             filled = time.perf_counter() - began
             took, worked = [], []
             for _ in range(searches):

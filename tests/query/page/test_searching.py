@@ -211,6 +211,24 @@ def test_without_a_token_the_page_asks_for_one(visit: Callable[..., Visit]) -> N
     expect(page.locator(".result").first).to_be_visible()
 
 
+def test_a_search_typed_before_the_collections_are_known_is_made_once_they_are(visitor: Visit) -> None:
+    page = visitor.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/v1/corpora", hold)
+    page.goto(visitor.site)
+    page.fill("#query", "merge two tables")
+    page.keyboard.press("Enter")
+    expect(page.locator(".skeleton")).to_be_visible()
+    while not held:
+        page.wait_for_timeout(50)
+    held[0].continue_()
+    expect(page.locator(".result .title").first).to_have_text("DataFrame.merge")
+
+
 def test_a_new_release_is_noted_quietly(visitor: Visit) -> None:
     page = visitor.open()
 

@@ -28,6 +28,7 @@ export async function run() {
   running?.abort();
   closeSuggestions();
   if (!state.query) return goHome();
+  if (!state.corpus) return update({ search: { phase: "loading" } }); // the page asks again once it knows where to look
   const mine = new AbortController();
   running = mine;
   update({ search: { ...state.search, phase: "loading" }, announcement: t().results.searching, explained: new Set() });

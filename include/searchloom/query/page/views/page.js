@@ -27,7 +27,7 @@ export const page = (begin) => html`
 function content(begin) {
   if (state.signin) return signin(begin);
   if (state.failed) return notes.failure(state.failed, begin);
-  return state.query ? results() : home();
+  return state.query && state.corpora?.length !== 0 ? results() : home();
 }
 
 function skip(event) {

@@ -19,7 +19,7 @@ status: ## Show the parts of the local stack
 	@.venv/bin/searchloom status
 
 demo: ## Set up, start everything, run every DAG on a real corpus, report, leave it serving
-	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && .venv/bin/searchloom demo --since $$began $(if $(NO_TRAIN),--no-train)
+	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && .venv/bin/searchloom demo --since $$began $(if $(TRAIN),--train)
 
 test: ## Set up, run every test
 	@./bootstrap.sh requirements-dev.txt

@@ -22,7 +22,7 @@ def demo(
     since: Annotated[
         float | None, typer.Option(hidden=True, help="When the set-up began, in seconds since the epoch.")
     ] = None,
-    train: Annotated[bool, typer.Option(help="Go on to train own models, and judge them.")] = True,
+    train: Annotated[bool, typer.Option("--train", help="Go on to train own models, and judge them.")] = False,
 ) -> None:
     """Start the stack, bring in a real corpus, make it searchable, judge the search; everything goes on serving.
 

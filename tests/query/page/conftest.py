@@ -16,7 +16,7 @@ from tests.query.collection import CORPUS
 from tests.query.test_process import query_service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
     path = shutil.which("chromium")
@@ -28,7 +28,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def speaker() -> Iterator[ScriptedModel]:
     """The language model behind the page's chat."""
     with scripted_model() as scripted:
@@ -42,7 +42,7 @@ def model(speaker: ScriptedModel) -> ScriptedModel:
     return speaker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(served: Settings, speaker: ScriptedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Where the query module serves the page, with a demo token."""
     given = {

@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from searchloom.cloud.airec import Airec
 from searchloom.cloud.airec_rows import Row
+from searchloom.cloud.oss import Oss
 from searchloom.query import tokens
 from searchloom.query.recommend.airec import user_key
 from searchloom.settings import Acs, Events, Settings
@@ -26,6 +27,10 @@ MINE = {document.id for document in DOCUMENTS if document.tenant == "default" an
 
 @pytest.fixture(scope="module")
 def own(served: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Nobody has done anything yet, whatever other tests left in the log."""
+    oss = Oss(served.oss)
+    for entry in list(oss.list("events/")):
+        oss.delete(entry.key)
     return served.model_copy(
         update={"state": tmp_path_factory.mktemp("recommend"), "events": Events(expose=False, upload_s=60)}
     )

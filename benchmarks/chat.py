@@ -1,6 +1,6 @@
 """Answers to judged questions: whether their citations exist, and are of the document that a person judged right.
 
-    .venv/bin/python benchmarks/chat.py [--corpus NAME] [--split test] [--questions 50] [--label TEXT] [--json]
+    .venv/bin/python -m benchmarks.chat [--corpus NAME] [--split test] [--questions 50] [--label TEXT] [--json]
 
 Every question is asked once, by itself, through the query service that runs. Beside the share of answers that cite the
 judged document stands what they could have cited: the share whose passages hold it, and whose first passage is it

@@ -1,6 +1,6 @@
 """Texts a second of our encoder against sentence-transformers' ``encode`` with its defaults, and what bf16 costs.
 
-    .venv/bin/python benchmarks/embed.py [TEXTS]
+    .venv/bin/python -m benchmarks.embed [TEXTS]
 
 Both run in this process, in turn, over the same texts of the demo's corpus; the medians of three rounds are printed and
 written to ``benchmarks/results/embed.json``.

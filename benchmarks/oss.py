@@ -1,6 +1,6 @@
 """A large object up and down through our client, beside oss2's own resumable calls with their defaults.
 
-    .venv/bin/python benchmarks/oss.py [MEGABYTES]
+    .venv/bin/python -m benchmarks.oss [MEGABYTES]
 
 Each transfer is a process of its own, so that its peak of memory is its own, against one local cloud, in turn.
 Megabytes a second of wall time, peaks of resident memory in megabytes; written to ``benchmarks/results/oss.json``.
@@ -21,14 +21,10 @@ from pathlib import Path
 import oss2
 import psutil
 from pydantic import SecretStr
+from tests.servers import LocalCloud, local_cloud
 
-HOME = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOME))
-
-from tests.servers import LocalCloud, local_cloud  # noqa: E402
-
-from searchloom.cloud.oss import Oss  # noqa: E402 - the tests' servers are below the home
-from searchloom.settings import Oss as OssSettings  # noqa: E402
+from searchloom.cloud.oss import Oss
+from searchloom.settings import Oss as OssSettings
 
 RESULTS = Path(__file__).parent / "results" / "oss.json"
 BUCKET = "benchmark"
@@ -75,7 +71,7 @@ def transfer(who: str, way: str, file: Path) -> None:
 def measured(cloud: LocalCloud, who: str, way: str, file: Path, size: int) -> dict[str, float]:
     """One transfer, in a process of its own."""
     environment = {"ENDPOINT": cloud.endpoint, "KEY": cloud.access_key_id, "SECRET": cloud.access_key_secret}
-    command = [sys.executable, __file__, who, way, str(file)]
+    command = [sys.executable, "-m", "benchmarks.oss", who, way, str(file)]
     done = subprocess.run(command, env={**os.environ, **environment}, check=True, capture_output=True, text=True)
     said = json.loads(done.stdout.splitlines()[-1])
     return {"mb_per_s": round(size / MB / said["seconds"], 1), "peak_mb": said["peak_mb"]}

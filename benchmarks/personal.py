@@ -22,27 +22,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from alibabacloud_airec20201126.client import Client
 from pydantic import SecretStr
+from tests.localcloud.acs_clients import call, config
+from tests.servers import LocalCloud, local_cloud
 
-HOME = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOME))
-
-from alibabacloud_airec20201126.client import Client  # noqa: E402
-from tests.localcloud.acs_clients import call, config  # noqa: E402
-from tests.servers import LocalCloud, local_cloud  # noqa: E402
-
-from searchloom.cloud.airec import VERSION, Airec  # noqa: E402 - the tests' servers are below the home
-from searchloom.cloud.airec_rows import MAX_RETURNED, Row  # noqa: E402
-from searchloom.errors import SearchloomError, UsageError  # noqa: E402
-from searchloom.personalization import catalog, events, trial  # noqa: E402
-from searchloom.personalization.cold import cold_items, cold_persons  # noqa: E402
-from searchloom.personalization.fit import Limits  # noqa: E402
-from searchloom.personalization.groups import Queries  # noqa: E402
-from searchloom.personalization.lexical import Bm25  # noqa: E402
-from searchloom.personalization.replay import one_time, own_time  # noqa: E402
-from searchloom.personalization.texts import latent_vectors  # noqa: E402
-from searchloom.settings import Acs  # noqa: E402
-from searchloom.settings import Airec as AirecSettings  # noqa: E402
+from searchloom.cloud.airec import VERSION, Airec
+from searchloom.cloud.airec_rows import MAX_RETURNED, Row
+from searchloom.errors import SearchloomError, UsageError
+from searchloom.personalization import catalog, events, trial
+from searchloom.personalization.cold import cold_items, cold_persons
+from searchloom.personalization.fit import Limits
+from searchloom.personalization.groups import Queries
+from searchloom.personalization.lexical import Bm25
+from searchloom.personalization.replay import one_time, own_time
+from searchloom.personalization.texts import latent_vectors
+from searchloom.settings import Acs
+from searchloom.settings import Airec as AirecSettings
 
 log = logging.getLogger("benchmarks.personal")
 
@@ -215,7 +211,7 @@ def main() -> None:
     parser.add_argument("--without-airec", action="store_true", help="leave the local AIRec out")
     parser.add_argument("--persons", type=int, default=2000, help="judge so many persons at most")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--keep", action="store_true", help=f"write the report to {RESULTS.relative_to(HOME)}")
+    parser.add_argument("--keep", action="store_true", help=f"write the report to {RESULTS}")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -1,6 +1,6 @@
 """What the store of persons takes, and what a personal order adds to a search.
 
-    .venv/bin/python benchmarks/personal_store.py [--persons 1000000] [--candidates 50]
+    .venv/bin/python -m benchmarks.personal_store [--persons 1000000] [--candidates 50]
 
 Every person is as large as one can be (a hundred items, all affinities, a mean vector). The time is of one search's
 candidates in one person's order, the person read from the store: over a model of ``--items`` items that serving maps

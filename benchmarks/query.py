@@ -1,6 +1,6 @@
 """Searches through the query module under open load, beside the same requests sent to the engine directly.
 
-    .venv/bin/python benchmarks/query.py [--corpus NAME] [--rate 10] [--seconds 20] [--alone-rate 30] [--rerank]
+    .venv/bin/python -m benchmarks.query [--corpus NAME] [--rate 10] [--seconds 20] [--alone-rate 30] [--rerank]
 
 When each search begins is drawn beforehand (Poisson arrivals, seeded), and its time is counted from then, not from when
 a client got round to sending it: a service that stalls is charged for all who would have come meanwhile. Three kinds

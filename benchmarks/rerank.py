@@ -1,6 +1,6 @@
 """One reranker, four ways to it: as the query module calls it, from within either engine, and in this process.
 
-    .venv/bin/python benchmarks/rerank.py COLLECTION [--model FOLDER --version V] [--queries N] [--depth N]
+    .venv/bin/python -m benchmarks.rerank COLLECTION [--model FOLDER --version V] [--queries N] [--depth N]
 
 COLLECTION is a folder of a judged collection (corpus.jsonl.gz, queries.jsonl.gz, qrels/test.tsv.gz). The model is one
 that training published, or, without ``--model``, one of random weights: order and time can be compared with that, not
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -25,23 +24,19 @@ import httpx
 import numpy as np
 import psutil
 from pydantic import SecretStr
+from tests.engine_servers import engines
+from tests.engines import reranker_service
+from tests.engines.chunks import DIMS, index
 
-HOME = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(HOME))
-
-from tests.engine_servers import engines  # noqa: E402
-from tests.engines import reranker_service  # noqa: E402
-from tests.engines.chunks import DIMS, index  # noqa: E402
-
-from searchloom.embedding.reranker import Reranker  # noqa: E402 - the tests' servers are below the home
-from searchloom.engines import connect  # noqa: E402
-from searchloom.engines.interface import Access, GenerationMeta  # noqa: E402
-from searchloom.engines.lexical import lexical_query  # noqa: E402
-from searchloom.engines.reranking import RerankedSearch, of_service  # noqa: E402
-from searchloom.evaluation.metrics import per_query  # noqa: E402
-from searchloom.release import wire  # noqa: E402
-from searchloom.schemas import embedding_text  # noqa: E402
-from searchloom.settings import ENGINES, Engine, EngineName, Settings  # noqa: E402
+from searchloom.embedding.reranker import Reranker
+from searchloom.engines import connect
+from searchloom.engines.interface import Access, GenerationMeta
+from searchloom.engines.lexical import lexical_query
+from searchloom.engines.reranking import RerankedSearch, of_service
+from searchloom.evaluation.metrics import per_query
+from searchloom.release import wire
+from searchloom.schemas import embedding_text
+from searchloom.settings import ENGINES, Engine, EngineName, Settings
 
 RESULTS = Path(__file__).parent / "results" / "rerank.json"
 INDEX = "benchmark-rerank"

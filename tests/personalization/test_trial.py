@@ -18,7 +18,6 @@ from searchloom.personalization.groups import Queries
 from searchloom.personalization.lexical import Bm25
 from searchloom.personalization.replay import one_time, own_time
 from searchloom.personalization.texts import latent_vectors
-from searchloom.settings import HOME
 from tests.personalization.behaviour import events, items, small
 from tests.personalization.ml100k import folder
 
@@ -84,13 +83,14 @@ def test_the_command_bears_missing_fields_other_types_and_unknown_items(tmp_path
         for number, each in enumerate(events())
     ]
     (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, done)))
-    command = [sys.executable, str(HOME / "benchmarks" / "personal.py"), str(tmp_path), "--json", "--without-airec"]
-    report = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    command = [sys.executable, "-m", "searchloom.cli", "bench", "personal"]
+    words = [*command, str(tmp_path), "--json", "--without-airec"]
+    report = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
     assert report["data"] == {
         "items": 120, "persons": 120, "events": 2880, "liked": 2880, "queries": 0,
         "items_with_a_kind": 0, "items_with_a_year": 0,
     }  # fmt: skip
     assert report["own_time"]["recommend"]["persons"] > 100
     assert report["own_time"]["search"]["lists"] == 0
-    away = subprocess.run([*command[:2], str(tmp_path / "none")], capture_output=True, text=True, check=False)
+    away = subprocess.run([*command, str(tmp_path / "none")], capture_output=True, text=True, check=False)
     assert (away.returncode, "items.jsonl" in away.stderr) == (2, True)

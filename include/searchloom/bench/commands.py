@@ -55,16 +55,19 @@ def personal(
     items.jsonl: item_id, title, text, category, tags, year. events.jsonl: user_id, item_id, type, value, time. Only the
     ids are needed.
     """
-    words = [str(folder), "--persons", str(persons)]
+    words = [str(folder.resolve()), "--persons", str(persons)]
     run("personal", *words, *(["--without-airec"] if without_airec else []), *(["--json"] if as_json else []))
 
 
 def run(name: str, *words: str) -> None:
-    """Run ``benchmarks/{name}.py``; exits with its status, raises ``UsageError`` where it is not there."""
+    """Run ``benchmarks/{name}.py`` as a module of the checkout; exits with its status.
+
+    Raises ``UsageError`` where it is not there.
+    """
     script = HOME / "benchmarks" / f"{name}.py"
     if not script.is_file():
         raise UsageError(f"{script} is not there; benchmarks run from a checkout of the project")
     sys.stdout.flush()
-    status = subprocess.run([sys.executable, str(script), *words], check=False).returncode
+    status = subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *words], check=False, cwd=HOME).returncode
     if status:
         raise typer.Exit(status)

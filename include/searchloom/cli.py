@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from searchloom.behaviour import commands as behaviour
 from searchloom.bench import commands as bench
 from searchloom.corpus import commands as corpus
 from searchloom.demo import commands as demo
@@ -49,6 +50,7 @@ app.add_typer(corpus.app, name="corpus")
 app.add_typer(release.app, name="releases")
 app.add_typer(bench.app, name="bench")
 app.add_typer(events.app, name="events")
+app.add_typer(behaviour.app, name="airec")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
@@ -87,10 +87,16 @@ class Bailian(BaseModel):
 
 
 class Airec(BaseModel):
-    """The recommender's instance, and the scene that is asked where a call names none."""
+    """The recommender's instance, the scene that is asked where a call names none, and what ``sync_airec`` sends it."""
 
     instance_id: str = ""
     scene_id: str = "searchloom"
+    corpora: list[Annotated[str, Field(pattern=CORPUS_PATTERN)]] = Field(
+        default=["default"], description="that are kept up to date every hour"
+    )
+    window_days: int = Field(default=31, ge=0, description="days back that events may come late; older: by hand")
+    clock_skew_s: float = Field(default=3600, ge=0, description="a sender's clock may be ahead; later is refused")
+    max_unfit_share: float = Field(default=0.05, ge=0, le=1, description="of a table's rows; more of them are red")
 
 
 class Engine(BaseModel):

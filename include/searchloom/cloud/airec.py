@@ -67,7 +67,7 @@ class Airec:
         self._connection = Connection(settings, "airec")
         self.endpoint = self._connection.endpoint
         self.instance_id = airec.instance_id
-        self._scene_id = airec.scene_id
+        self.scene_id = airec.scene_id
         self._client = Client(self._connection.config)
 
     def push(self, table: Table, rows: Iterable[Row]) -> Iterator[Outcome]:
@@ -115,7 +115,7 @@ class Airec:
         """Return at most ``count`` (0-50) items for a user; see ``airec_rows.recommend_query`` for the rest."""
         query = recommend_query(
             user_id=user_id,
-            scene_id=scene_id or self._scene_id,
+            scene_id=scene_id or self.scene_id,
             count=count,
             items=items,
             filters=filters,

@@ -8,6 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from searchloom.errors import UsageError
 from searchloom.settings import CORPUS_PATTERN
 
+HOUR = "%Y-%m-%dT%H"
+"""Format of an hour's key."""
+
 ALL = "all"
 """In place of the day: whatever is outstanding, of any day."""
 
@@ -39,3 +42,11 @@ def day(text: str) -> date:
 def end_of(partition: str) -> datetime:
     """Return the moment at which a day's partition ends (the next midnight, UTC)."""
     return datetime.combine(day(partition) + timedelta(days=1), time(), UTC)
+
+
+def end_of_hour(partition: str) -> datetime:
+    """Return the moment at which an hour's partition (``YYYY-MM-DDTHH``), or a day's, ends."""
+    try:
+        return datetime.strptime(partition, HOUR).replace(tzinfo=UTC) + timedelta(hours=1)
+    except ValueError:
+        return end_of(partition)

@@ -80,7 +80,7 @@ def seconds(time: Any) -> float:
     """Seconds since 1970 of a number (seconds or milliseconds), of digits or of an ISO 8601 time."""
     try:
         number = float(time)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         try:
             return datetime.fromisoformat(str(time)).timestamp()
         except ValueError:

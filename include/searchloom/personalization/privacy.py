@@ -81,6 +81,11 @@ def erased(oss: Oss) -> dict[str, float]:
     return found
 
 
+def mark_versions(oss: Oss) -> set[tuple[str, str]]:
+    """What tells that there are other marks than before: their keys with their ETags, in one request a thousand."""
+    return {(info.key, info.etag) for info in oss.list(_MARKS)}
+
+
 def kept(events: Iterable[Mapping[str, Any]], marks: Mapping[str, float]) -> Iterator[Mapping[str, Any]]:
     """The events that no erasure is about; what a person does after his erasure counts again."""
     for event in events:

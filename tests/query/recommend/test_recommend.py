@@ -11,10 +11,10 @@ import pytest
 from fastapi.testclient import TestClient
 
 from searchloom.cloud.airec import Airec
+from searchloom.cloud.airec_names import scope_tags, user_key
 from searchloom.cloud.airec_rows import Row
 from searchloom.cloud.oss import Oss
 from searchloom.query import tokens
-from searchloom.query.recommend.airec import user_key
 from searchloom.settings import Acs, Events, Settings
 from searchloom.settings import Airec as AirecSettings
 from tests.query.collection import CORPUS, DOCUMENTS
@@ -160,7 +160,10 @@ def taught(own: Settings) -> Settings:
     airec = Airec(own.acs, own.airec)
     now = str(int(time.time()))
     items = [
-        Row({"item_id": one.id, "item_type": "article", "title": one.title, "pub_time": now, "status": "1"})
+        Row(
+            {"item_id": one.id, "item_type": "article", "title": one.title, "pub_time": now, "status": "1"}
+            | {"tags": ",".join(scope_tags(one.tenant, CORPUS))}
+        )
         for one in DOCUMENTS
     ]
     seen = [("merge", "concat")] * 3 + [("acme", "plan")] * 5

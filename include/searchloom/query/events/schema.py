@@ -50,7 +50,7 @@ class Event(BaseModel):
     position: Annotated[int | None, Field(ge=1, le=10_000, description="place in the list, from 1")] = None
     query: Annotated[str | None, Field(max_length=2000)] = None
     value: Annotated[float | None, Field(allow_inf_nan=False, description="e.g. seconds, for dwell")] = None
-    trace_id: Annotated[str | None, Field(max_length=128, description="as it came with what was shown")] = None
+    trace_id: Annotated[str | None, Field(max_length=512, description="as it came with what was shown")] = None
     scene: Annotated[str | None, Field(pattern=_NAME, description="search, chat, home, similar, rag_context")] = None
     release: Annotated[int | None, Field(ge=1)] = None
     arm: Annotated[str | None, Field(pattern=_NAME, description="of an experiment")] = None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from searchloom import tracing
+from searchloom.cloud import airec_names
 from searchloom.cloud.airec_rows import MAX_RETURNED, Recommendation
 from searchloom.errors import SearchloomError, ServiceUnavailable
 from searchloom.query.auth import Caller
@@ -19,16 +21,6 @@ if TYPE_CHECKING:
 
 REST_S = 5.0
 """After a failure, so long nobody waits for it."""
-
-
-def user_key(tenant: str, user: str) -> str:
-    """A person's id in AIRec: people of two tenants are never the same one."""
-    return f"{tenant}/{user}"
-
-
-def trace_of(one: Recommendation) -> str:
-    """What goes back with events: AIRec's trace id and, behind a colon, the trace info that belongs to it."""
-    return f"{one.trace_id}:{one.trace_info}"
 
 
 class AirecSource:
@@ -46,9 +38,12 @@ class AirecSource:
         return bool(self._settings.airec.instance_id)
 
     async def recommend(
-        self, caller: Caller, *, count: int, items: Sequence[str], deadline: Deadline
+        self, caller: Caller, *, corpus: str, count: int, items: Sequence[str], deadline: Deadline
     ) -> list[Recommendation]:
-        """Ask for documents for the caller, or next to ``items``; raises ``ServiceUnavailable`` when it is not up."""
+        """Ask for documents for the caller, or next to ``items``; raises ``ServiceUnavailable`` when it is not up.
+
+        The ids that come back are those of documents, as are ``items``.
+        """
         if not self.is_set:
             return []
         if time.monotonic() < self._rests_until:
@@ -57,7 +52,7 @@ class AirecSource:
         try:
             async with asyncio.timeout(wait_s):
                 with tracing.span("airec"):
-                    return await self._ask(caller, count=count, items=items)
+                    return await self._ask(caller, corpus, count=count, items=items)
         except TimeoutError as error:
             self._rests_until = time.monotonic() + REST_S
             raise ServiceUnavailable(f"AIRec did not answer within {wait_s:.1f} s") from error
@@ -65,13 +60,15 @@ class AirecSource:
             self._rests_until = time.monotonic() + REST_S
             raise
 
-    async def _ask(self, caller: Caller, *, count: int, items: Sequence[str]) -> list[Recommendation]:
+    async def _ask(self, caller: Caller, corpus: str, *, count: int, items: Sequence[str]) -> list[Recommendation]:
         client, kind = await self.open(), self._settings.recommend.item_type
-        return await client.recommend(
-            user_id=user_key(caller.access.tenant, caller.user),
+        found = await client.recommend(
+            user_id=airec_names.user_key(caller.access.tenant, caller.user),
             count=min(count, MAX_RETURNED),
-            items=[(item, kind) for item in items],
+            items=[(airec_names.item_id(item), kind) for item in items],
+            filters=airec_names.scope(caller.access.tenant, corpus),
         )
+        return [replace(one, item_id=airec_names.doc_id(one.item_id)) for one in found]
 
     async def open(self) -> AirecOnline:
         """Make the client, once; importing the vendor's code takes a third of a second, off the event loop."""

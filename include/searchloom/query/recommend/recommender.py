@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from searchloom import tracing
+from searchloom.cloud.airec_names import trace_of
 from searchloom.engines.interface import Hit, Searcher
 from searchloom.errors import NotFound, SearchloomError
 from searchloom.query import metrics
@@ -20,7 +21,7 @@ from searchloom.query.chat.memory import Memory, Owner
 from searchloom.query.chat.screening import visible
 from searchloom.query.deadline import Deadline
 from searchloom.query.model_services import ModelServices
-from searchloom.query.recommend.airec import AirecSource, trace_of
+from searchloom.query.recommend.airec import AirecSource
 from searchloom.query.recommend.behaviour import Behaviour
 from searchloom.query.recommend.schemas import RecommendAnswer, Recommended, RecommendRequest, Source
 from searchloom.query.retrieval import Retrieval
@@ -149,7 +150,9 @@ class Recommender:
     async def _of_airec(self, work: _Work) -> list[_Candidate]:
         items = [hit.doc_id for hit in work.near] if work.request.scene != "home" else []
         try:
-            found = await self._airec.recommend(work.caller, count=_wanted(work), items=items, deadline=work.deadline)
+            found = await self._airec.recommend(
+                work.caller, corpus=work.request.corpus, count=_wanted(work), items=items, deadline=work.deadline
+            )
         except SearchloomError as error:
             log.warning("recommending without AIRec: %s", error)
             work.without("airec")

@@ -51,7 +51,8 @@ def behaviour(event: Mapping[str, Any], doc_id: str | None, scheme: Scheme, cloc
     try:
         fields, moment = _fields(event, doc_id, scheme, clock)
     except Terminal as error:
-        moment = _moment(event)
+        # Never later than now: an erasure has to reach an event whose clock is far ahead.
+        moment = min(_moment(event), clock.now)
         return Refused(name, str(error), "check", person, moment, source=event)
     return checked("behavior", Planned(name, Row(fields), person, moment, source=event))
 

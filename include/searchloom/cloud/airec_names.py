@@ -61,9 +61,9 @@ def trace_of(one: Recommendation) -> str:
     return f"{one.trace_id}:{one.trace_info}"
 
 
-def trace_fields(trace: str | None) -> dict[str, str]:
+def trace_fields(trace: object) -> dict[str, str]:
     """The fields ``trace_id`` and ``trace_info`` of behaviour, from what ``trace_of`` made, or from any other trace."""
-    head, _, info = (trace or "").partition(":")
+    head, _, info = trace.partition(":") if isinstance(trace, str) else ("", "", "")
     return {"trace_id": OF_AIREC, "trace_info": info} if head == OF_AIREC and info else {"trace_id": SELFHOLD}
 
 

@@ -38,7 +38,9 @@ def event(**fields: Any) -> dict[str, Any]:
     st.text(max_size=3000), st.lists(st.text(max_size=300), max_size=40), st.lists(st.text(max_size=5000), max_size=4)
 )
 def test_a_document_of_any_text_fits_into_ten_kilobytes(title: str, sections: list[str], pieces: list[str]) -> None:
-    items = Items(None, None, SCHEME, NoVectors())  # type: ignore[arg-type]  a row is made without them
+    without: Any = None  # a row is made without a bucket, a manifest and vectors
+    vectors: Any = NoVectors()
+    items = Items(without, without, SCHEME, vectors)
     text = _Text(title, dict.fromkeys(sections), list(enumerate(pieces)))
     row = {"doc_id": DOCUMENT, "source_id": "a", "key": "x/y_z/a.md", "last_modified": datetime(2026, 1, 1, tzinfo=UTC)}
     planned = items._upsert(row | {"language": "en", "tenant": "default"}, text)

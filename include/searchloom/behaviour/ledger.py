@@ -108,7 +108,7 @@ class Ledger:
 
     def add_files(self, day: str, files: Mapping[str, str]) -> None:
         """Note files of a day, in place of what they were before."""
-        known = self.files(day) | files
+        known = {**self.files(day), **files}
         table = pa.table({"name": list(known), "etag": list(known.values())}, schema=_FILES)
         schemas.write_table(self._oss, f"{self._base}sent/dt={day}/files.parquet", table, _FILES)
 

@@ -78,7 +78,7 @@ def plan(
         held.check()
         state.open = name
         ledger.save(state)
-    counts = {table: head["wanted"][table] for table in TABLES}
+    counts: dict[str, int] = {table: head["wanted"][table] for table in TABLES}
     log.info(
         "corpus %r, instance %s: %d rows of item, %d of user, %d of behavior are to be sent (%s)",
         corpus, instance, *counts.values(), ", ".join(f"{number:,} {what}" for what, number in work.counts.items()),

@@ -8,8 +8,9 @@ of the documented size, and reconciles: the report says for each table what was 
 * **By itself** every hour, for the corpora of `airec.corpora`; its key is the hour before (`2026-11-20T13`). It takes
   everything outstanding that was written before the end of that hour; a missed hour heals with the next. Events may
   come `airec.window_days` late.
-* **A day** (`2026-11-20`), for backfills: what is outstanding of the days up to that one. Older days than the window,
-  as after `searchloom events import`: backfill them, or run it without a key.
+* **Days**, for backfills: `searchloom run sync_airec --from D --to D` runs the last hour of each, which takes what is
+  outstanding of the day and of the window before it. Older days, as after `searchloom events import`: so, or without a
+  key.
 * **No key**: everything outstanding, of any day. `corpus`: this one only.
 * `full`: send all documents and people again, for an instance that lost them. Behaviour can only be added and is never
   sent again; another instance id begins with nothing and gets all of it.

@@ -26,12 +26,11 @@ def test_a_key_of_another_shape_is_refused_with_its_value(key: str) -> None:
     assert repr(key) in str(refused.value) or repr(key.partition("|")[2]) in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("key", "end"),
-    [("2026-12-31T23", datetime(2027, 1, 1, tzinfo=UTC)), ("2026-12-31", datetime(2027, 1, 1, tzinfo=UTC))],
-)
-def test_an_hour_ends_with_the_next_one_and_a_day_at_midnight(key: str, end: datetime) -> None:
-    assert keys.end_of_hour(key) == end
+def test_an_hour_ends_with_the_next_one_and_the_last_one_of_a_day_at_midnight() -> None:
+    assert keys.end_of_hour("2026-12-31T07") == datetime(2026, 12, 31, 8, tzinfo=UTC)
+    assert keys.end_of_hour(keys.last_hour("2026-12-31")) == keys.end_of("2026-12-31")
+    with pytest.raises(UsageError, match="'2026-12-31' is not an hour"):
+        keys.end_of_hour("2026-12-31")
 
 
 def test_a_day_ends_at_the_next_midnight_utc() -> None:

@@ -44,9 +44,16 @@ def end_of(partition: str) -> datetime:
     return datetime.combine(day(partition) + timedelta(days=1), time(), UTC)
 
 
+def last_hour(partition: str) -> str:
+    """Return the key of a day's last hour: what ends with it ends with the day."""
+    return datetime.combine(day(partition), time(23)).strftime(HOUR)
+
+
 def end_of_hour(partition: str) -> datetime:
-    """Return the moment at which an hour's partition (``YYYY-MM-DDTHH``), or a day's, ends."""
+    """Return the moment at which an hour's partition (``YYYY-MM-DDTHH``) ends; ``UsageError`` for another key."""
     try:
         return datetime.strptime(partition, HOUR).replace(tzinfo=UTC) + timedelta(hours=1)
-    except ValueError:
-        return end_of(partition)
+    except ValueError as error:
+        raise UsageError(
+            f"{partition!r} is not an hour; write it as YYYY-MM-DDTHH, for example 2026-11-20T13"
+        ) from error

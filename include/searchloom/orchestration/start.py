@@ -44,9 +44,12 @@ class Order:
 
 def start(api: AirflowApi, order: Order) -> list[Json]:
     """Start what was ordered and return Airflow's runs; ``UsageError`` where the DAG does not take it."""
-    by_asset = _set_off_by_asset(_known(api, order.dag_id))
+    dag = _known(api, order.dag_id)
+    by_asset = _set_off_by_asset(dag)
     unpause_chain(api, order.dag_id)
     try:
+        if order.days and _is_hourly(dag):
+            return [_trigger(api, order, keys.last_hour(day.isoformat())) for day in _each(*order.days)]
         if order.days and not by_asset:
             return _backfill(api, order, *order.days)
         if order.days:
@@ -54,6 +57,8 @@ def start(api: AirflowApi, order: Order) -> list[Json]:
         partition = order.partition
         if partition and by_asset and "|" not in partition:
             partition = keys.composite(order.corpus, partition)
+        if partition and _is_hourly(dag) and "T" not in partition:
+            partition = keys.last_hour(partition)
         return [_trigger(api, order, partition)]
     except ServiceConflict as error:
         raise ServiceConflict(f"{error}; follow it in Airflow, or cancel it there, then call again") from error
@@ -97,6 +102,12 @@ def _set_off_by_asset(dag: Json) -> bool:
     return "asset" in (dag.get("timetable_summary") or dag.get("timetable_description") or "").lower()
 
 
+def _is_hourly(dag: Json) -> bool:
+    """Whether its schedule (cron) comes every hour: of a day its last hour is run, which takes the whole day."""
+    fields = str(dag.get("timetable_summary") or "").split()
+    return len(fields) == 5 and fields[1] == "*"
+
+
 def _backfill(api: AirflowApi, order: Order, first: date, last: date) -> list[Json]:
     """Create the runs of a range of days by Airflow's backfill, and single runs where that has none.
 
@@ -110,7 +121,7 @@ def _backfill(api: AirflowApi, order: Order, first: date, last: date) -> list[Js
         if "No runs to create" not in str(error):
             raise
         runs = []
-    covered = {run["partition_key"][:10] for run in runs}  # an hour's key begins with its day
+    covered = {run["partition_key"] for run in runs}
     missing = [day.isoformat() for day in _each(first, last) if day.isoformat() not in covered]
     return runs + [_trigger(api, order, day) for day in missing]
 

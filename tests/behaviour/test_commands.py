@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tests.behaviour.world import World
 
 
@@ -21,6 +23,7 @@ def call(world: World, *arguments: str, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_report_says_what_is_dead_and_a_replay_sends_it_once_it_can(world: World) -> None:
     assert "was never sent to AIRec" in call(world, "report", "--corpus", world.corpus, status=2)
     world.documents(1)

@@ -90,6 +90,19 @@ def test_what_a_broken_run_left_is_taken_over_by_the_next_one_and_the_broken_one
     assert len(world.behaviour()) == 900
 
 
+def test_tasks_of_a_run_that_has_ended_may_be_cleared(world: World) -> None:
+    (document,) = world.documents(1)
+    world.log(world.event(document))
+    planned = world.plan()
+    world.push(planned)
+    report = world.reconcile(planned)
+    assert {table: counts["taken_over"] for table, counts in world.push(planned).items()} == {
+        "item": True, "user": True, "behavior": True,
+    }  # fmt: skip
+    assert world.reconcile(planned) == report
+    assert len(world.behaviour()) == 1
+
+
 def test_an_answer_that_got_lost_is_counted_as_in_doubt(world: World) -> None:
     (document,) = world.documents(1)
     world.sync()

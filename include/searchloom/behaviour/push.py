@@ -77,8 +77,8 @@ class _Push:
 def push(oss: Oss, airec: Airec, *, plan: str, table: Table) -> dict[str, Any]:
     """Send what a plan has for a table; returns counts of ``accepted``, ``refused``, ``left_out`` and more.
 
-    Does nothing where a later run has taken the plan over. Raises the errors of the client: a ``Transient`` one may be
-    met by calling again, which goes on after the last answer.
+    Does nothing where the plan is closed, or a later run has taken it over. Raises the errors of the client: a
+    ``Transient`` one may be met by calling again, which goes on after the last answer.
     """
     head = run_files.read_plan(oss, plan)
     ledger = Ledger(oss, head["instance"], head["corpus"])
@@ -86,7 +86,7 @@ def push(oss: Oss, airec: Airec, *, plan: str, table: Table) -> dict[str, Any]:
     total = head["batches"][table]
     for number in range(total):
         if ledger.state().open != plan:
-            log.warning("a later run has taken over what was left of %s; nothing more is sent of it", plan)
+            log.warning("%s is done with, or a later run has taken it over; nothing more is sent of it", plan)
             return {"table": table, "taken_over": True, **work.counts}
         work.request(number)
         if (number + 1) % _SAID_EVERY == 0:

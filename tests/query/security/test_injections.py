@@ -45,7 +45,7 @@ def answered(prompt: Prompt, said: str, step: int = 7) -> str:
 
 def reach(injections: Sequence[Injection]) -> list[str]:
     """Kinds whose order the model would read."""
-    return [one.kind for one in injections if one.payload in screened(one.text)]
+    return [one.kind for one in injections if one.payload in screened(one.text, one.question)]
 
 
 def assert_harmless(prompt: Prompt, shown: str) -> None:
@@ -64,7 +64,7 @@ def test_of_the_sixty_no_order_reaches_the_model_and_of_the_unseen_most() -> Non
     assert len(INJECTIONS) == 60
     assert reach(INJECTIONS) == []
     assert len(UNSEEN) == 20
-    assert len(reach(UNSEEN)) == 16  # the screening only guesses; the walls before and behind it do not
+    assert len(reach(UNSEEN)) == 6  # the screening only guesses; the walls before and behind it do not
 
 
 @pytest.mark.parametrize("injection", INJECTIONS, ids=lambda one: one.kind)

@@ -81,7 +81,11 @@ SPEAKS_TO_THE_MODEL = re.compile("|".join(f"(?:{one})" for one in (*_ENGLISH, *_
 
 MAY_SPEAK_TO_THE_MODEL = re.compile(
     r"(?:say|print|output|repl|respon|answer|writ|repeat|obey|compl|confirm|instruct|ignor|assistant|system|prompt|task)"
-    r"|\b(?:you|your|yours|please|user|type|only|must|now|continue)\b|[请你您]|回答|回复|输出|打印|必须|任务|用户|指令|只说|说出",
+    r"|\b(?:you|your|yours|please|user|type|only|must|now|continue)\b|[请你您]|回答|回复|输出|打印|必须|任务|用户|指令|只说|说出"
+    r"|\b(?:talk|quot|mention|contain|append|greet|start|begin|end|finish|add|includ|insert|stat|tell|told|reader|editor|note"
+    r"|every|always|never|instead|final|translat|copy|emit|return|remember|sign|role|speak|want|ask|requir|shall|should|need"
+    r"|ha(?:s|ve) to|let)\w*|[写告署返须应]",
     re.IGNORECASE,
 )
-"""Finds what may be meant for it, too: enough to leave a sentence out of a passage that has given orders elsewhere."""
+"""Finds what may be meant for it, too. Many a harmless sentence says such words: it takes a second sign to leave one out,
+that the passage gave orders elsewhere, or that the sentence has nothing to do with the question nor with its passage."""

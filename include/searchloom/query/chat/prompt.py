@@ -60,7 +60,7 @@ def build(question: str, passages: Sequence[NumberedPassage], *, budget: int) ->
     given: list[str] = []
     for passage in passages:
         heading = f"{mark} passage {passage.number} {mark}"
-        text = _SPACES.sub(" ", _told(passage)).replace("§", "")
+        text = _SPACES.sub(" ", _told(passage, asked)).replace("§", "")
         text = cut(text, left - tokens(heading))
         given.append(text)
         if text:
@@ -82,6 +82,6 @@ def cut(text: str, budget: int) -> str:
     return head.rsplit(" ", 1)[0] if " " in head else head
 
 
-def _told(passage: NumberedPassage) -> str:
+def _told(passage: NumberedPassage, question: str) -> str:
     name = " - ".join(part for part in (passage.title, passage.section) if part)
-    return screened(f"{name}: {passage.text}" if name else passage.text)
+    return screened(f"{name}: {passage.text}" if name else passage.text, question)

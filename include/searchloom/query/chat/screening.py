@@ -10,12 +10,17 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 
 from searchloom.query.chat.orders import MAY_SPEAK_TO_THE_MODEL, SPEAKS_TO_THE_MODEL
-from searchloom.query.chat.words import sentences
+from searchloom.query.chat.words import overlap, sentences, terms
 
 LEFT_OUT = "[...]"
+
+FOREIGN = 0.1
+"""A sentence that shares less of its terms with the question and the rest of its passage belongs to neither. Of the
+sentences of PubMedQA and of CMRC 1 in 70 is foreign and may speak to the model, of Cranfield's 3 in 100."""
 
 CONTROL_TOKEN = re.compile(
     r"<\|[^|<>\n]{0,40}\|>|\[/?INST\]|<<?/?SYS>>?|</?s>|<(?:bos|eos|pad|unk|\w+_of_turn)>", re.IGNORECASE
@@ -57,10 +62,11 @@ def speaks_to_the_model(sentence: str) -> bool:
     return any(SPEAKS_TO_THE_MODEL.search(one) for one in disguises)
 
 
-def screened(text: str) -> str:
+def screened(text: str, question: str = "") -> str:
     """The text as the model may read it: visible, without markup and blobs, without sentences that speak to it.
 
-    Numbers in brackets become numbers in parentheses, so that a passage cannot cite in the answer's name.
+    What may speak to it stays where it is about the ``question`` or about the rest of the text. Numbers in brackets
+    become numbers in parentheses, so that a passage cannot cite in the answer's name.
     """
     bare = html.unescape(visible(text))
     hostile = bool(CONTROL_TOKEN.search(bare))
@@ -74,6 +80,8 @@ def screened(text: str) -> str:
     orders = [order or drilled for order, drilled in zip(orders, _drills(parts), strict=True)]
     if hostile or any(orders):  # what gives orders has lost the benefit of the doubt
         orders = [order or bool(MAY_SPEAK_TO_THE_MODEL.search(part)) for part, order in zip(parts, orders, strict=True)]
+    else:
+        orders = _foreign(parts, question)
     kept: list[str] = []
     for part, order in zip(parts, orders, strict=True):
         if not order:
@@ -81,6 +89,19 @@ def screened(text: str) -> str:
         elif not kept or kept[-1].strip() != LEFT_OUT:
             kept.append(f"{LEFT_OUT} ")
     return _BRACKETED.sub(r"(\1)", "".join(kept)).strip()
+
+
+def _foreign(parts: Sequence[str], question: str) -> list[bool]:
+    """Which sentences may speak to the model and share hardly a term with the question or the other sentences."""
+    about = [terms(part) for part in parts]
+    said = Counter(term for one in about for term in one)
+    asked = terms(question)
+    return [
+        bool(MAY_SPEAK_TO_THE_MODEL.search(part))
+        and bool(one)
+        and overlap(one, asked.union(term for term in one if said[term] > 1)) < FOREIGN
+        for part, one in zip(parts, about, strict=True)
+    ]
 
 
 def _drills(parts: Sequence[str]) -> list[bool]:

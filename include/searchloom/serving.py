@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -40,7 +41,7 @@ def run(make_app: Callable[[Settings], Any], url_of: Callable[[Settings], str], 
 def serve(start: Callable[[], tuple[Any, str]], drain: Drain | None = None) -> int:
     """Serve the application and URL that ``start`` makes; see ``run``."""
     try:
-        asyncio.run(_serve(*start(), drain))
+        uvloop.run(_serve(*start(), drain))
     except SearchloomError as error:
         log.error("%s", error)  # noqa: TRY400  a sentence for the operator, not a stack trace
         return 1

@@ -5,6 +5,7 @@ Several of these processes may share the port; the kernel spreads the connection
 
 from __future__ import annotations
 
+import argparse
 import logging
 import sys
 
@@ -42,7 +43,8 @@ def drain(app: FastAPI) -> float:
 
 
 def main() -> int:
-    """Run until a signal."""
+    """Run until a signal. There are no options: everything is a setting."""
+    argparse.ArgumentParser(prog="python -m searchloom.query", description=__doc__).parse_args()
     configure_logging()
     return serving.run(create_app, lambda settings: settings.query.url, drain)
 

@@ -139,6 +139,7 @@ def _environment(settings: Settings, process: str) -> dict[str, str]:
     # Another Airflow's variables in the caller's shell must not reach this one.
     inherited = {key: value for key, value in services.environment(settings).items() if not key.startswith("AIRFLOW")}
     return {
+        "OMP_WAIT_POLICY": "PASSIVE",  # a task's thread that waits leaves its core to the training beside it
         **inherited,
         "AIRFLOW_HOME": str(_home(settings)),
         **configuration,

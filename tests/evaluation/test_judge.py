@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import pytest
 from searchloom.cloud.oss import Oss
 from searchloom.corpus.docstrings import symbols
 from searchloom.embedding import model as models
+from searchloom.embedding.card import ModelCard, card_key, model_prefix
 from searchloom.errors import Terminal, UsageError
 from searchloom.evaluation.gate import GateReport
 from searchloom.evaluation.judge import judge
@@ -26,6 +29,7 @@ from tests.evaluation.released import Released
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DOCUMENTS, TEST, DEV = 160, 80, 40
+SPOILED = int(os.environ.get("TEST_SPOILED", "3"))  # each takes a minute of a core; ten were refused of ten
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +97,39 @@ def test_the_same_model_again_is_not_enough_evidence_and_is_judged_once(
         assert {one.figure.group for one in report.guards} >= {"judged", "all queries", "vectors alone"}
         assert judged(released, candidate, run_id) == (said, report), "asked again it says what it said"
     assert report.created != judged(released, as_it_is, "learned")[1].created, "another candidate is another question"
+
+
+def test_a_model_made_worse_is_refused_every_time(released: Released, tmp_path: Path) -> None:
+    said = {}
+    for seed in range(SPOILED):
+        candidate = spoiled(released, tmp_path / str(seed), seed)
+        outcome, report = judged(released, candidate, f"spoiled-{seed}")
+        said[seed] = (outcome["verdict"], report.reasons)
+    assert [verdict for verdict, _ in said.values()] == ["worse"] * SPOILED, said
+
+
+def test_a_random_head_is_left_out_where_its_weight_is_learned_and_refused_where_it_is_given(
+    released: Released, again: dict[str, Any], tmp_path: Path
+) -> None:
+    from searchloom.training.model_files import load_cross_encoder, save  # noqa: PLC0415
+
+    save(load_cross_encoder(MODEL_FOLDER, max_tokens=256), tmp_path, max_tokens=256)
+    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
+        released.oss.upload(path, model_prefix("random-head", "reranker") + path.relative_to(tmp_path).as_posix())
+    card = ModelCard(
+        version="random-head", kind="reranker", base="test", max_tokens=256, created=datetime.now(UTC),
+        fingerprint=models.fingerprint(tmp_path),
+    )  # fmt: skip
+    released.oss.put_json(card_key(card.version, "reranker"), card.model_dump(mode="json"))
+    as_it_is = again | {"fusion": Fusion(trained_languages=("en",)).model_dump(mode="json")}
+    said, report = judged(released, as_it_is | {"reranker": {"version": "random-head"}}, "head")
+    assert said["verdict"] == "not enough evidence"
+    assert said["reranker"] is None
+    assert "did not help" in report.reasons[-1]
+    forced = as_it_is | {"reranker": {"version": "random-head", "weight": 1.0, "depth": 10}}
+    said, report = judged(released, forced, "forced")
+    assert said["verdict"] == "worse"
+    assert report.lost[0].gain < 0
 
 
 def test_what_is_no_candidate_is_refused_with_one_sentence(released: Released, again: dict[str, Any]) -> None:

@@ -22,10 +22,11 @@ from searchloom.personalization.catalog import Catalog, Item
 from searchloom.personalization.events import Log
 from searchloom.personalization.features import FEATURES
 from searchloom.personalization.fit import fit
+from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import HISTORY, Person
 from searchloom.personalization.ranker import Group, Training, learn
 from searchloom.personalization.serve import Candidate, Personal
-from searchloom.personalization.store import Store, key_of
+from searchloom.personalization.store import Store
 
 RESULTS = Path(__file__).parent / "results" / "personal_store.json"
 NOW = 1_760_000_000.0

@@ -23,6 +23,7 @@ from searchloom.query.chat import commands as chat
 from searchloom.query.recommend import commands as recommend
 from searchloom.release import commands as release
 from searchloom.stack import commands as stack
+from searchloom.users import commands as users
 
 app = typer.Typer(
     help="Documents and behaviour into search, chat and recommendations.",
@@ -42,7 +43,6 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     chat.chat,
     recommend.recommend,
     query.token,
-    evaluation.evaluate,
 )
 for command in COMMANDS:
     app.command()(command)
@@ -51,6 +51,8 @@ app.add_typer(release.app, name="releases")
 app.add_typer(bench.app, name="bench")
 app.add_typer(events.app, name="events")
 app.add_typer(behaviour.app, name="airec")
+app.add_typer(evaluation.app, name="evaluate")
+app.add_typer(users.app, name="users")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

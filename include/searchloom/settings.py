@@ -229,6 +229,35 @@ class Recommend(BaseModel):
     popularity_days: int = Field(default=7, ge=0, description="newest days of the event log that popularity is made of")
 
 
+class Personal(BaseModel):
+    """The personal order: of searches, and of recommendations at home."""
+
+    enabled: bool = Field(default=True, description="where a personal model was published for a corpus")
+    refresh_s: float = Field(default=15, gt=0, description="between two looks for a new model, new events, erasures")
+    depth: int = Field(default=50, ge=2, le=200, description="documents of the head of a search that are put in order")
+    airec_ms: int = Field(default=40, ge=0, description="a search waits so long for AIRec's weights, where they count")
+    days: int = Field(default=90, ge=1, description="newest days of the event log that persons are known by")
+    min_events: int = Field(default=200, ge=1, description="of fewer nothing is learned")
+    min_persons: int = Field(default=20, ge=1, description="who did at least two things; of fewer nothing is learned")
+
+
+class Arm(BaseModel):
+    """One arm of an experiment, and what is switched off in it."""
+
+    share: float = Field(gt=0, description="of the people; shares count in relation to each other")
+    personalize: bool = True
+    rerank: bool = True
+
+
+class Experiment(BaseModel):
+    """People are dealt out to arms by a hash of the experiment's name and theirs: each stays in one arm."""
+
+    name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,31}$", description="another name deals anew")
+    arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,31}$")], Arm] = Field(
+        default_factory=dict, description="the first one is what the others are held against; none: no experiment"
+    )
+
+
 class Events(BaseModel):
     """The log of what was shown and what people did with it."""
 
@@ -275,6 +304,8 @@ class Settings(BaseSettings):
     chat: Chat = Chat()
     recommend: Recommend = Recommend()
     events: Events = Events()
+    personal: Personal = Personal()
+    experiment: Experiment = Experiment()
     limits: Limits = Limits()
     training: Training = Training()
 

@@ -7,7 +7,15 @@ from airflow.dag_processing.dagbag import DagBag
 
 from searchloom.settings import HOME
 
-DAGS = ("embed_corpus", "ingest_corpus", "load_search", "rollback_release", "sync_airec", "train_models")
+DAGS = (
+    "embed_corpus",
+    "ingest_corpus",
+    "load_search",
+    "rollback_release",
+    "sync_airec",
+    "train_models",
+    "train_personal",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,4 +55,5 @@ def test_assets_link_the_dags_in_the_order_of_the_data(bag: DagBag) -> None:
         "load_search": {"search_index"},
         "sync_airec": set(),
         "train_models": set(),  # before it promotes, it brings its generation up to the manifest itself
+        "train_personal": set(),
     }

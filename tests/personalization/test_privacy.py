@@ -12,9 +12,10 @@ import pytest
 from pydantic import SecretStr
 
 from searchloom.cloud.oss import Oss
+from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import Person
 from searchloom.personalization.privacy import erase, erased, export, kept
-from searchloom.personalization.store import Store, key_of
+from searchloom.personalization.store import Store
 from searchloom.settings import Oss as OssSettings
 from tests.servers import local_cloud
 

@@ -9,10 +9,11 @@ import numpy as np
 from searchloom.personalization.features import FEATURES, Context, features
 from searchloom.personalization.fit import fit
 from searchloom.personalization.groups import cases, recommended
+from searchloom.personalization.heard import key_of
 from searchloom.personalization.model import Model, Recall
 from searchloom.personalization.person import Person
 from searchloom.personalization.replay import own_time, person_of
-from searchloom.personalization.store import Store, key_of
+from searchloom.personalization.store import Store
 from tests.personalization.behaviour import small
 
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from searchloom.errors import Terminal
+from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import HISTORY, Person
-from searchloom.personalization.store import Store, key_of
+from searchloom.personalization.store import Store
 
 EVENTS = st.lists(
     st.tuples(

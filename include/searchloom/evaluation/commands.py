@@ -15,8 +15,12 @@ from searchloom import settings as configuration
 from searchloom.errors import UsageError
 from searchloom.settings import ENGINES, EngineName
 
+app = typer.Typer(help="How good what serves is.", invoke_without_command=True)
 
+
+@app.callback()
 def evaluate(
+    context: typer.Context,
     corpus: Annotated[str, typer.Option(help="Name of the corpus.")] = "default",
     split: Annotated[str, typer.Option(help="Which judgments: train, dev or test.")] = "test",
     engine: Annotated[str | None, typer.Option(help="opensearch or elasticsearch; both when left out.")] = None,
@@ -32,6 +36,8 @@ def evaluate(
     release's reranker, mode reranked with it. With several engines or modes, ``--trec-run runs/x.run`` writes
     ``runs/x-ENGINE-MODE.run`` for each.
     """
+    if context.invoked_subcommand:
+        return
     from searchloom.cloud.oss import Oss
     from searchloom.evaluation import collection as collections
     from searchloom.evaluation import live
@@ -79,6 +85,32 @@ def evaluate(
         typer.echo(json.dumps(summary, indent=1))
     else:
         Console().print(table(summary, title=f"{corpus}, {split} queries"))
+
+
+@app.command("live")
+def live_(
+    corpus: Annotated[str, typer.Option(help="Name of the corpus.")] = "default",
+    days: Annotated[int, typer.Option(help="Newest days of the event log that hold any.")] = 28,
+    experiment: Annotated[str | None, typer.Option(help="Its name; the one of the settings when left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare the arms of an experiment by what people did with what they were shown.
+
+    Of each arm the share of lists in which something was chosen, with a 95 % interval over people, and its difference
+    to the first arm; whether people were dealt out as the settings say; and how many more are needed to tell.
+    """
+    from searchloom.cloud.oss import Oss
+    from searchloom.evaluation import arms
+
+    if days < 1:
+        raise UsageError(f"--days {days} holds no event; give 1 or more")
+    settings = configuration.load()
+    chosen = settings.experiment if experiment is None else settings.experiment.model_copy(update={"name": experiment})
+    report = arms.evaluate(Oss(settings.oss), corpus, chosen, days=days)
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+    else:
+        arms.show(report, Console())
 
 
 def table(summary: dict[EngineName, dict[Any, dict[str, Any]]], *, title: str) -> Table:

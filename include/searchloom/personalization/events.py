@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
@@ -37,6 +37,7 @@ LIKED = 0.75
 """From this interest on somebody liked the item."""
 
 _RATING_VALUES = 20  # as many different values at most make a scale
+_MARKS = 1000  # of a scale without ratings
 _LIKED_ON_SCALE = 0.75  # of the way from the lowest to the highest: 4 of 1..5
 _MILLISECONDS = 1e11
 
@@ -53,6 +54,9 @@ class Event:
     position: int | None = None
     query: str = ""
     trace_id: str = ""
+    scene: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """Of an item that was shown: what orders it without a person (``relevance``), and what each part said of it."""
 
 
 def event_of(row: Mapping[str, Any], order: int = 0) -> Event:
@@ -73,6 +77,8 @@ def event_of(row: Mapping[str, Any], order: int = 0) -> Event:
         position=int(_number(position, "position")) if position not in {None, ""} else None,
         query=str(row.get("query") or ""),
         trace_id=str(row.get("trace_id") or ""),
+        scene=str(row.get("scene") or ""),
+        scores={name: float(score) for name, score in (row.get("scores") or {}).items()},
     )
 
 
@@ -135,10 +141,10 @@ class Log:
         )
 
 
-def log_of(events: Iterable[Event], items: Iterable[str] = ()) -> Log:
+def log_of(events: Iterable[Event], items: Iterable[str] = (), scales: Scales | None = None) -> Log:
     """Make columns of events, those that only say that something was shown left out.
 
-    ``items`` are known before; items that only events name follow them.
+    ``items`` are known before; items that only events name follow them. Without ``scales`` the events make their own.
     """
     users: dict[str, int] = {}
     known = {item_id: place for place, item_id in enumerate(items)}
@@ -154,7 +160,7 @@ def log_of(events: Iterable[Event], items: Iterable[str] = ()) -> Log:
         kinds.append(event.type)
         values.append(np.nan if event.value is None else event.value)
     user, item, time = (np.array(column) for column in zip(*rows, strict=True)) if rows else (np.empty(0),) * 3
-    interest = interests(kinds, np.array(values, np.float64))
+    interest = interests(kinds, np.array(values, np.float64), scales)
     order = np.lexsort((item, time, user))
     return Log(
         list(users), list(known), user[order].astype(np.int32), item[order].astype(np.int32),
@@ -162,8 +168,61 @@ def log_of(events: Iterable[Event], items: Iterable[str] = ()) -> Log:
     )  # fmt: skip
 
 
-def interests(kinds: list[str], values: NDArray[np.float64]) -> NDArray[np.float32]:
-    """What each event says, from its type and (where it is not NaN) its value."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Scale:
+    """What the values of one type of event say.
+
+    ``marks`` are the different values of a rating, or values that cut all that were given into equal parts.
+    """
+
+    marks: NDArray[np.float64]
+    is_rating: bool
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Self:
+        """The scale that these values make."""
+        different = np.unique(values)
+        if len(different) <= _RATING_VALUES:
+            return cls(different, is_rating=True)
+        ordered = np.sort(values)
+        return cls(
+            ordered if len(ordered) <= _MARKS else np.quantile(ordered, np.linspace(0, 1, _MARKS)), is_rating=False
+        )
+
+    def places(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """How much of a clear yes each value is."""
+        if not self.is_rating:
+            # Seconds and counts have long tails: half the values are below a clear yes, none is far above the others.
+            ranks = np.searchsorted(self.marks, values, side="right") / len(self.marks)
+            return np.asarray(np.where(ranks >= 0.5, LIKED + ranks - 0.5, LIKED * ranks))
+        if len(self.marks) == 1:
+            return np.ones(len(values))
+        low, high = self.marks[0], self.marks[-1]
+        if low >= 0 and high == 1 and len(self.marks) == 2:
+            return np.asarray(np.where(values > 0, 1.0, 0.0))
+        place = np.clip((values - low) / (high - low), 0.0, 1.0)
+        # The threshold of liking lies at the same height on every scale; a no is a weak yes to the kind of thing.
+        return np.asarray(np.where(place >= _LIKED_ON_SCALE, place, 0.6 * place / _LIKED_ON_SCALE))
+
+
+Scales = Mapping[str, Scale]
+"""By type of event."""
+
+
+def scales_of(kinds: Sequence[str], values: NDArray[np.float64]) -> Scales:
+    """The scale of each type whose events carry values; NaN where one carries none."""
+    names = np.array(kinds, dtype=object)
+    given = ~np.isnan(values)
+    return {
+        kind: Scale.of(values[given & (names == kind)])
+        for kind in sorted(set(kinds))
+        if (given & (names == kind)).any()
+    }
+
+
+def interests(kinds: Sequence[str], values: NDArray[np.float64], scales: Scales | None = None) -> NDArray[np.float32]:
+    """What each event says, from its type and (where it is not NaN) its value on the scale of its type."""
+    known = scales_of(kinds, values) if scales is None else scales
     names = np.array(kinds, dtype=object)
     found = np.ones(len(values), np.float32)
     for kind in set(kinds):
@@ -171,25 +230,9 @@ def interests(kinds: list[str], values: NDArray[np.float64]) -> NDArray[np.float
         mine = names == kind
         found[mine] = base
         given = mine & ~np.isnan(values)
-        if base > 0 and given.any():
-            found[given] = base * _by_value(values[given])
+        if base > 0 and kind in known and given.any():
+            found[given] = base * known[kind].places(values[given])
     return found
-
-
-def _by_value(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    scale = np.unique(values)
-    if len(scale) == 1:
-        return np.ones(len(values))
-    if len(scale) <= _RATING_VALUES:
-        low, high = scale[0], scale[-1]
-        if low >= 0 and high == 1 and len(scale) == 2:
-            return np.asarray(np.where(values > 0, 1.0, 0.0))
-        place = (values - low) / (high - low)
-        # The threshold of liking lies at the same height on every scale; a no is a weak yes to the kind of thing.
-        return np.asarray(np.where(place >= _LIKED_ON_SCALE, place, 0.6 * place / _LIKED_ON_SCALE))
-    # Seconds and counts have long tails: half the values are below a clear yes, none is far above the others.
-    ranks = np.searchsorted(np.sort(values), values, side="right") / len(values)
-    return np.asarray(np.where(ranks >= 0.5, LIKED + ranks - 0.5, LIKED * ranks))
 
 
 def _number(value: Any, name: str) -> float:

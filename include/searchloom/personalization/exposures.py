@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from searchloom.personalization.events import EXPOSE, Event, interests
-from searchloom.personalization.features import FEATURES, Context, features
+from searchloom.personalization.events import EXPOSE, Event, Scales, interests
+from searchloom.personalization.features import MATCHES, Context, features
 from searchloom.personalization.model import Model, Recall
 from searchloom.personalization.person import Person
 from searchloom.personalization.ranker import Group
@@ -23,44 +23,54 @@ _AFTER_S = 3600.0  # without a trace_id, what is done within an hour belongs to 
 _BEST = 3  # the highest label
 
 
-def shown(events: Sequence[Event], model: Model, *, plain: str = "popularity") -> Iterator[Group]:
+def shown(
+    events: Sequence[Event], model: Model, *, since: float = 0.0, scene: str = "", scales: Scales | None = None
+) -> Iterator[Group]:
     """A group for each list (``trace_id``, or what was shown to a person at one moment) of known items.
 
-    ``model`` has to be fitted on what was before the first of these lists.
+    ``model`` has to be fitted on what was before ``since``; earlier lists make no group. ``scene``: these lists alone.
     """
+    return (group for _, group in named(events, model, since=since, scene=scene, scales=scales))
+
+
+def named(
+    events: Sequence[Event], model: Model, *, since: float = 0.0, scene: str = "", scales: Scales | None = None
+) -> Iterator[tuple[tuple[str, str], Group]]:
+    """The same, each with the name of its list."""
     ordered = sorted(events, key=lambda each: each.time)
     values = np.array([np.nan if each.value is None else each.value for each in ordered], np.float64)
-    says = interests([each.type for each in ordered], values)
+    says = interests([each.type for each in ordered], values, scales)
     lists: dict[tuple[str, str], list[Event]] = defaultdict(list)
     done: dict[tuple[str, str], list[tuple[Event, float]]] = defaultdict(list)
     for event, interest in zip(ordered, says.tolist(), strict=True):
-        if event.type in EXPOSE:
-            lists[_list_of(event)].append(event)
-        else:
+        if event.type not in EXPOSE:
             done[event.user_id, event.item_id].append((event, interest))
+        elif event.time >= since and scene in {"", event.scene}:
+            lists[_list_of(event)].append(event)
     persons: dict[str, Person] = defaultdict(Person)
     numbers: dict[str, int] = {}
-    told: set[tuple[str, str]] = set()
     for event, interest in zip(ordered, says.tolist(), strict=True):
         if event.type not in EXPOSE:
             persons[event.user_id].remember(event.item_id, event.time, interest, *model.about(event.item_id))
-        elif (name := _list_of(event)) not in told:
-            told.add(name)
-            known = {each.item_id: each for each in lists[name] if each.item_id in model.places}
+        elif listed := lists.pop(name := _list_of(event), ()):
+            known = {each.item_id: each for each in listed if each.item_id in model.places}
             if len(known) >= _LEAST_SHOWN:
                 labels = [_label(each, done[each.user_id, each.item_id]) for each in known.values()]
                 number = numbers.setdefault(event.user_id, len(numbers))
-                yield _group(list(known.values()), labels, persons[event.user_id], model, number, plain=plain)
+                yield name, _group(list(known.values()), labels, persons[event.user_id], model, number)
 
 
-def _group(
-    listed: Sequence[Event], labels: Sequence[int], person: Person, model: Model, number: int, *, plain: str
-) -> Group:
+def _group(listed: Sequence[Event], labels: Sequence[int], person: Person, model: Model, number: int) -> Group:
     rows = model.rows_of([each.item_id for each in listed])
-    lines = features(Recall.of(model, person), person, rows, Context(listed[0].time))
+    matches = {name: np.array([each.scores.get(name, np.nan) for each in listed], np.float64) for name in MATCHES}
+    lines = features(Recall.of(model, person), person, rows, Context(listed[0].time, matches))
     places = [min(max(each.position or at, 1), _MOST_POSITION) - 1 for at, each in enumerate(listed, start=1)]
-    plainly = np.nan_to_num(lines[:, FEATURES.index(plain)].astype(np.float64))
-    return Group(number, rows, lines, np.array(labels, np.int32), plainly, np.array(places, np.int64))
+    # Without a person they would have stood by their relevance; of a list that does not tell it, as they stood.
+    told = all("relevance" in each.scores for each in listed)
+    plain = np.array(
+        [each.scores["relevance"] for each in listed] if told else [-place for place in places], np.float64
+    )
+    return Group(number, rows, lines, np.array(labels, np.int32), plain, np.array(places, np.int64))
 
 
 def _label(seen: Event, done: Sequence[tuple[Event, float]]) -> int:

@@ -16,7 +16,8 @@ from typing import Any
 from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound, Terminal
 from searchloom.personalization.events import seconds
-from searchloom.personalization.store import Store, key_of
+from searchloom.personalization.heard import key_of
+from searchloom.personalization.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -35,16 +36,21 @@ def export(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | Non
     ]
     known: dict[str, Any] = {"user_id": user_id, "tenant": tenant, "events": events}
     if store is not None:
-        person = store.get(key_of(user_id, tenant))
-        known["store"] = {
-            "items": person.items,
-            "interests": person.interests,
-            "categories": person.categories,
-            "first": person.first,
-            "last": person.last,
-            "mean_vector": [] if person.mean is None else person.mean.tolist(),
-        }
+        known["store"] = stored(store, user_id, tenant=tenant)
     return known
+
+
+def stored(store: Store, user_id: str, *, tenant: str = _DEFAULT) -> dict[str, Any]:
+    """What a store that serves knows of a person, as JSON."""
+    person = store.get(key_of(user_id, tenant))
+    return {
+        "items": person.items,
+        "interests": person.interests,
+        "categories": person.categories,
+        "first": person.first,
+        "last": person.last,
+        "mean_vector": [] if person.mean is None else person.mean.tolist(),
+    }
 
 
 def erase(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | None = None) -> dict[str, int]:
@@ -70,15 +76,33 @@ def erase(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | None
     return {"events": gone, "files": files, "persons": stored}
 
 
+class Marks:
+    """The marks of erasures: when each key (hexadecimal) was erased, in seconds since 1970; each is fetched once."""
+
+    def __init__(self) -> None:
+        self._etags: dict[str, str] = {}
+        self._moments: dict[str, float] = {}
+
+    def read(self, oss: Oss) -> dict[str, float]:
+        """All marks as of now."""
+        there = {info.key: info.etag for info in oss.list(_MARKS)}
+        for key, etag in there.items():
+            if self._etags.get(key) != etag:
+                try:
+                    self._moments[key] = float(oss.get_json(key)["time"])
+                except NotFound:
+                    continue
+                self._etags[key] = etag
+        return {
+            key.removeprefix(_MARKS).removesuffix(".json"): moment
+            for key, moment in self._moments.items()
+            if key in there
+        }
+
+
 def erased(oss: Oss) -> dict[str, float]:
-    """The marks: when each key (hexadecimal) was erased, in seconds since 1970."""
-    found = {}
-    for info in oss.list(_MARKS):
-        try:
-            found[info.key.removeprefix(_MARKS).removesuffix(".json")] = float(oss.get_json(info.key)["time"])
-        except NotFound:
-            continue
-    return found
+    """The marks as of now."""
+    return Marks().read(oss)
 
 
 def mark_versions(oss: Oss) -> set[tuple[str, str]]:

@@ -70,6 +70,10 @@ class Ranker:
             return standard(plain)
         return blended(self.trees.scores(lines), plain, self.weight)
 
+    def uses(self, feature: str) -> bool:
+        """Whether a feature has a say; one that was unknown throughout the training has none."""
+        return bool(self.weight) and self.trees.uses(FEATURES.index(feature), len(FEATURES))
+
     def save(self, folder: Path) -> None:
         """Write the forest and its card into a folder."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,7 +116,8 @@ def learn(groups: Sequence[Group], *, training: Training = DEFAULT_TRAINING, cau
     """
     told = [group for group in groups if group.labels.any() and not group.labels.all()]
     if len(told) < _LEAST_GROUPS:
-        log.info("%d groups are too few to train a ranker: the plain order stands", len(told))
+        if groups:
+            log.info("%d groups are too few to train a ranker: the plain order stands", len(told))
         return Ranker(Trees.of({"tree_info": []}), 0.0, Evidence(len(told)))
     persons = np.array([group.person for group in told])
     fold = np.random.default_rng(training.seed).integers(0, _FOLDS, int(persons.max()) + 1)[persons]

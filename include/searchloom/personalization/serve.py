@@ -6,6 +6,7 @@ known, and one who does not want it, gets the plain order.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Self
 
 import numpy as np
 
+from searchloom.errors import Terminal
+from searchloom.personalization.events import Scale, Scales
 from searchloom.personalization.features import FEATURES, MATCHES, Context, features
 from searchloom.personalization.groups import recalled
 from searchloom.personalization.model import Model, Recall
@@ -42,13 +45,15 @@ class Candidate:
 class Placed:
     """An item in its place. ``share``: how much of its score is personal, 0 to 1; ``reason`` says why it came.
 
-    Reasons: those of ``reasons``, and ``new`` for an item that is tried.
+    ``personal`` is what the ranker alone says, in deviations from the mean of the candidates; None where it was not
+    asked. Reasons: those of ``reasons``, and ``new`` for an item that is tried.
     """
 
     item_id: str
     score: float
     share: float
     reason: str
+    personal: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,7 @@ class Personal:
     searcher: Ranker
     ranker: Ranker
     plain: str = "ease"
+    scales: Scales = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -68,6 +74,7 @@ class Personal:
             Ranker.load(folder / "search"),
             Ranker.load(folder / "recommend"),
             (folder / "plain").read_text(encoding="utf-8").strip(),
+            _scales(folder / "scales.json"),
         )
 
     def save(self, folder: Path) -> None:
@@ -76,6 +83,10 @@ class Personal:
         self.searcher.save(folder / "search")
         self.ranker.save(folder / "recommend")
         (folder / "plain").write_text(self.plain, encoding="utf-8")
+        scales = {
+            kind: {"marks": each.marks.tolist(), "is_rating": each.is_rating} for kind, each in self.scales.items()
+        }
+        (folder / "scales.json").write_text(json.dumps(scales), encoding="utf-8")
 
     def order(self, person: Person, candidates: Sequence[Candidate], now: float) -> list[Placed]:
         """A search's candidates in the person's order. Ones that were seen stay: who searches may look for them."""
@@ -87,6 +98,7 @@ class Personal:
         plain = standard(relevance)
         scores = plain
         trust = person.events / (person.events + _TRUST)
+        personal = None
         if trust and self.searcher.weight:
             matches = {
                 name: np.array([each.matches.get(name, np.nan) for each in candidates], np.float64) for name in MATCHES
@@ -103,6 +115,7 @@ class Personal:
                 float(scores[place]),
                 _share(float(scores[place]), float(plain[place])),
                 told[place],
+                None if personal is None else float(personal[place]),
             )
             for place in order.tolist()
         ]
@@ -169,6 +182,14 @@ class Personal:
         alike = model.vectors[rows] @ recall.recent_vector()
         best = np.lexsort((rows, model.total[rows], -np.round(alike, 6)))
         return rows[best[: max(1, count // 10)]]
+
+
+def _scales(path: Path) -> Scales:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {kind: Scale(np.array(each["marks"], np.float64), each["is_rating"]) for kind, each in found.items()}
+    except (OSError, ValueError, KeyError) as error:
+        raise Terminal(f"{path} holds no scales of values: {error}; train the personal order again") from error
 
 
 def _by_row(model: Model, weights: Mapping[str, float]) -> list[tuple[int, float]]:

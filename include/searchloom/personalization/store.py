@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,10 @@ import lmdb
 import numpy as np
 
 from searchloom.errors import Terminal
+from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import Person
+
+__all__ = ["MAP_BYTES", "Store", "key_of"]
 
 MAP_BYTES = 4 << 30
 """Address space, not memory or disk: the file takes what is in it."""
@@ -29,35 +32,32 @@ _STEP = 16.0
 _BATCH = 20_000
 
 
-def key_of(user_id: str, tenant: str = "default") -> bytes:
-    """The key of a person: twelve bytes of a hash."""
-    return hashlib.blake2b(f"{tenant}\0{user_id}".encode(), digest_size=12).digest()
-
-
 class Store:
     """Persons by key. One process writes, any number read; a value that comes out is the one that went in, to the bit.
 
-    ``basis`` names the vectors that the means are of; a file of another basis forgets its means when it is opened.
+    Means are of one model's vectors: each version of a model has a store of its own.
     """
 
-    def __init__(self, folder: Path, *, basis: str = "", writes: bool = True, map_bytes: int = MAP_BYTES) -> None:
+    def __init__(self, folder: Path, *, writes: bool = True, map_bytes: int = MAP_BYTES) -> None:
         if writes:
             folder.mkdir(parents=True, exist_ok=True)
         try:
             self._file = lmdb.open(
-                str(folder), map_size=map_bytes, max_dbs=4, readonly=not writes, metasync=False, readahead=False
+                str(folder),
+                map_size=map_bytes,
+                max_dbs=4,
+                max_readers=1024,  # threads of all processes
+                readonly=not writes,
+                metasync=False,
+                readahead=False,
             )
-            self._persons, self._numbers, self._names, self._about = (
-                self._file.open_db(name, create=writes) for name in (b"persons", b"numbers", b"names", b"about")
+            self._persons, self._numbers, self._names, self._notes = (
+                self._file.open_db(name, create=writes) for name in (b"persons", b"numbers", b"names", b"notes")
             )
         except lmdb.Error as error:
             raise Terminal(f"the store of persons {folder} cannot be opened: {error}") from error
         self._known: dict[str, int] = {}
         self._called: dict[int, str] = {}
-        self._basis = basis
-        if writes:
-            with self._file.begin(write=True) as change:
-                change.put(b"basis", basis.encode(), db=self._about)
 
     def __enter__(self) -> Self:
         return self
@@ -82,15 +82,38 @@ class Store:
         return int((info["last_pgno"] + 1) * stat["psize"])
 
     def get(self, key: bytes) -> Person:
-        """A person; one of whom nothing is known is empty."""
-        with self._file.begin() as look:
-            record = look.get(key, db=self._persons)
-            return self._unpacked(record, look) if record is not None else Person()
+        """A person; one of whom nothing is known is empty. Raises ``Terminal`` where the file cannot be read."""
+        try:
+            with self._file.begin() as look:
+                record = look.get(key, db=self._persons)
+                return self._unpacked(record, look) if record is not None else Person()
+        except lmdb.Error as error:
+            raise Terminal(f"the store of persons cannot be read: {error}") from error
 
     def put(self, key: bytes, person: Person) -> None:
         """Keep a person; on the disk when this returns."""
         with self._file.begin(write=True) as change:
             change.put(key, self._packed(person, change), db=self._persons)
+
+    def absorb(self, persons: Mapping[bytes, Person], notes: Iterable[str]) -> None:
+        """Keep persons and note where they came from (files of a log, say), both or neither.
+
+        Raises ``Terminal`` where the file is full.
+        """
+        try:
+            with self._file.begin(write=True) as change:
+                for key in sorted(persons):
+                    change.put(key, self._packed(persons[key], change), db=self._persons)
+                for note in notes:
+                    change.put(_digest(note), b"", db=self._notes)
+        except lmdb.Error as error:
+            self._known.clear()  # the numbers that were given are gone again
+            raise Terminal(f"the store of persons cannot be written: {error}") from error
+
+    def noted(self, note: str) -> bool:
+        """Whether ``absorb`` was told of this."""
+        with self._file.begin() as look:
+            return look.get(_digest(note), db=self._notes) is not None
 
     def replace(self, keys: Iterable[bytes], person_of: Callable[[bytes], Person]) -> int:
         """Keep the persons of ``keys`` and no others; returns their number.
@@ -180,3 +203,7 @@ class Store:
                 raise Terminal(f"the store of persons names no item {number}; write it anew from the log")
             name = self._called[number] = bytes(found).decode()
         return name
+
+
+def _digest(note: str) -> bytes:
+    return hashlib.blake2b(note.encode(), digest_size=16).digest()

@@ -63,6 +63,11 @@ class Trees:
             at = self.children.take(2 * at + yes)
         return np.asarray(self.value.take(at).sum(axis=1))
 
+    def uses(self, feature: int, width: int) -> bool:
+        """Whether any node asks for the feature at this place, of ``width`` features."""
+        leaf = self.children[::2] == np.arange(len(self.feature))
+        return bool(np.any((self.feature % width == feature) & ~leaf))
+
     def save(self, path: Path) -> None:
         """Write one ``.npz`` file."""
         np.savez(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchloom.personalization.catalog import Catalog
-from searchloom.personalization.events import Log
+from searchloom.personalization.events import Event, Log
 from searchloom.personalization.features import FEATURES
 from searchloom.personalization.fit import Limits, fit
 from searchloom.personalization.groups import Case, Others, Queries, cases, recommended, searched, thinned
@@ -115,8 +115,12 @@ def learned(
     sizes: Sizes,
     other: Recommender | None = None,
     lists: bool = True,
+    exposures: Iterable[Event] = (),
 ) -> Learned:
-    """Learn model and rankers from ``before`` alone; without ``lists`` only that of searches."""
+    """Learn model and rankers from ``before`` alone; without ``lists`` only that of searches.
+
+    ``exposures`` go into the model only: what they say of the time after the inner cut must not reach the rankers.
+    """
     inner = own_time(before, SHARE)
     early, late = before.only(inner), before.only(~inner)
     others = _others(other, early, before)
@@ -136,7 +140,8 @@ def learned(
     searcher = learn([thinned(group, _QUERY_NEGATIVES, sizes.seed) for group in asked])
     if others:
         others = _others(other, late, before)
-    return Learned(before, after, fit(before, catalog, limits=sizes.limits), ranker, searcher, plain, others)
+    model = fit(before, catalog, exposures, limits=sizes.limits)
+    return Learned(before, after, model, ranker, searcher, plain, others)
 
 
 def judge(found: Learned, sizes: Sizes) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from searchloom.engines.interface import Searcher
 from searchloom.engines.reading import searcher
 from searchloom.query import channels, failures, page, tokens
 from searchloom.query.admission import Admission
+from searchloom.query.airec_weights import AirecWeights
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
 from searchloom.query.limits import Limits
@@ -21,6 +22,10 @@ from searchloom.query.middleware import RequestEnvelope
 from searchloom.query.model_services import ModelServices
 from searchloom.query.parts import Parts
 from searchloom.query.personal import Impersonal
+from searchloom.query.personal_models import PersonalModels
+from searchloom.query.personal_order import ModelOrder
+from searchloom.query.recommend.airec import AirecSource
+from searchloom.query.recommend.behaviour import Behaviour
 from searchloom.query.releases import Releases
 from searchloom.query.rerank import judge
 from searchloom.query.retrieval import Retrieval
@@ -45,11 +50,13 @@ def create_app(settings: Settings) -> FastAPI:
         parts = _connect(settings, authenticator)
         app.state.parts = parts
         parts.channels.start()
+        parts.personal.start()
         parts.releases.start(WarmUp(parts.searchers, parts.services, asyncio.get_running_loop()))
         yield
         parts.releases.stop()
         await parts.channels.stop()
         await asyncio.gather(parts.pipeline.close(), parts.retrieval.close(), return_exceptions=True)
+        await asyncio.to_thread(parts.personal.stop)
         closing = [parts.services.close(), *(one.close() for one in parts.searchers.values())]
         await asyncio.gather(*closing, return_exceptions=True)
 
@@ -75,8 +82,11 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     services = ModelServices(settings)
     searchers: dict[EngineName, Searcher] = {name: searcher(settings, name) for name in ENGINES}
     retrieval = Retrieval(searchers, services, settings.query)
-    pipeline = SearchPipeline(retrieval, judge(settings, services), Impersonal(), settings.query)
     opening = partial(open_store, settings.oss)
+    airec, behaviour = AirecSource(settings), Behaviour()
+    personal = PersonalModels(settings.personal, settings.state, opening, behaviour.forget)
+    order = ModelOrder(personal, AirecWeights(airec), settings.personal) if settings.personal.enabled else Impersonal()
+    pipeline = SearchPipeline(retrieval, judge(settings, services), order, settings.query)
     admission, limits = Admission(settings.query), Limits(settings.limits)
     return Parts(
         settings,
@@ -97,5 +107,9 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
             limits=limits,
             admission=admission,
             open_store=opening,
+            airec=airec,
+            behaviour=behaviour,
+            personal=personal,
         ),
+        personal,
     )

@@ -13,8 +13,10 @@ from searchloom.query.chat.answering import Chat
 from searchloom.query.chat.memory import Memory, ProcessMemory
 from searchloom.query.chat.retrieval import Finder
 from searchloom.query.events.log import EventLog
+from searchloom.query.events.schema import Record
 from searchloom.query.limits import Limits, Turnstile
 from searchloom.query.model_services import ModelServices
+from searchloom.query.personal_models import PersonalModels
 from searchloom.query.recommend.airec import AirecSource
 from searchloom.query.recommend.behaviour import Behaviour
 from searchloom.query.recommend.log_reader import LogReader
@@ -63,19 +65,25 @@ def connect(
     limits: Limits,
     admission: Admission,
     open_store: Callable[[], Oss],
+    airec: AirecSource,
+    behaviour: Behaviour,
+    personal: PersonalModels,
 ) -> Channels:
     """Make the channels; nothing is asked before the first request."""
     model = BailianOnline(settings.bailian)
     memory = ProcessMemory(settings.chat)
-    behaviour = Behaviour()
-    airec = AirecSource(settings)
+
+    def heard(record: Record) -> None:
+        behaviour.learn(record)
+        personal.heard(record)
+
     finder = Finder(pipeline, retrieval, admission, passages=settings.chat.passages)
     return Channels(
         chat=Chat(finder, model, memory, limits, settings.chat),
         chats=Turnstile("answers", at_once=settings.chat.at_once, of_one_user=settings.chat.at_once_per_user),
         memory=memory,
-        recommender=Recommender(retrieval, services, airec, behaviour, memory),
-        events=EventLog(settings.state / SPOOL, settings.events, open_store, behaviour.learn),
+        recommender=Recommender(retrieval, services, airec, behaviour, memory, personal=personal),
+        events=EventLog(settings.state / SPOOL, settings.events, open_store, heard),
         model=model,
         airec=airec,
         reader=LogReader(open_store, behaviour, days=settings.recommend.popularity_days),

@@ -11,6 +11,7 @@ import nh3
 from searchloom.engines.fusion import Ranked, fuse
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
+from searchloom.query.personal import Ordered
 from searchloom.query.retrieval import COLUMNS, Found
 from searchloom.query.schemas import Facet, FacetCount, Parts, PartScore, Result
 from searchloom.query.work import Work
@@ -30,7 +31,7 @@ class Stages:
     rerank: Mapping[str, float]
     rerank_weight: float
     reranked: Mapping[str, float]
-    personal: Mapping[str, float]
+    ordered: Ordered
 
 
 def rank(work: Work, found: Found) -> list[Ranked]:
@@ -71,7 +72,7 @@ def explain(stages: Stages, page: Sequence[Ranked]) -> dict[str, Parts]:
         "bm25": _of_hits(stages.found.lexical or []),
         "vector": _of_hits(stages.found.nearest or []),
         "rerank": _placed(stages.rerank),
-        "personal": _placed(stages.personal),
+        "personal": _placed(stages.ordered.scores),
     }
     explained = {}
     for document in page:
@@ -82,12 +83,27 @@ def explain(stages: Stages, page: Sequence[Ranked]) -> dict[str, Parts]:
                 rank=places[document.doc_id][1],
                 normalised=round(places[document.doc_id][2], 6),
                 share=shares[name],
+                reason=stages.ordered.reasons.get(document.doc_id) if name == "personal" else None,
             )
             for name, places in said.items()
             if document.doc_id in places
         }
         explained[document.doc_id] = Parts(**parts)
     return explained
+
+
+def told(stages: Stages, page: Sequence[Ranked]) -> dict[str, dict[str, float]]:
+    """What ordered each document of the page without a person (``relevance``), and what each part said of it."""
+    found = {}
+    for one in page:
+        said = {
+            "relevance": stages.reranked[one.doc_id],
+            "bm25": one.bm25,
+            "vector": one.vector,
+            "airec": stages.ordered.airec.get(one.doc_id),
+        }
+        found[one.doc_id] = {name: round(score, 6) for name, score in said.items() if score is not None}
+    return found
 
 
 def facets(hits: Iterable[Hit], wanted: Sequence[Facet]) -> dict[Facet, list[FacetCount]]:

@@ -17,6 +17,7 @@ from searchloom.query.auth import ADMIN, Authenticator, Caller, Forbidden, Unaut
 from searchloom.query.channels import Channels
 from searchloom.query.limits import Limits
 from searchloom.query.model_services import ModelServices
+from searchloom.query.personal_models import PersonalModels
 from searchloom.query.releases import Releases
 from searchloom.query.retrieval import Retrieval
 from searchloom.query.search import SearchPipeline
@@ -40,6 +41,7 @@ class Parts:
     limits: Limits
     pseudonyms: Pseudonyms
     channels: Channels
+    personal: PersonalModels
 
 
 async def parts_of(request: Request) -> Parts:

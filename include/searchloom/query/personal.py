@@ -14,10 +14,18 @@ from searchloom.release.document import Release
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """All candidates, best first, their scores blended; and what was said of each that is known (doc_id -> score)."""
+    """All candidates, best first, their scores blended; and what was said of each that is known, by doc_id.
+
+    ``reasons`` say why one stands where it does, ``airec`` is what AIRec said of it, ``missing`` names parts that were
+    left out, ``version`` is the model's.
+    """
 
     ranked: Sequence[Ranked]
     scores: Mapping[str, float] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    airec: Mapping[str, float] = field(default_factory=dict)
+    missing: Sequence[str] = ()
+    version: str | None = None
 
 
 class PersonalOrder(Protocol):

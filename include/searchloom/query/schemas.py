@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, PrivateAttr, StringConstraints, model_validator
 
 from searchloom.settings import CORPUS_PATTERN, EngineName
 
@@ -98,6 +99,10 @@ class PartScore(BaseModel):
     rank: int = Field(ge=1, description="place among the documents that this part judged")
     normalised: float = Field(ge=0, le=1, description="0 for the last of its candidates, 1 for the best")
     share: float = Field(ge=0, le=1, description="how much of the result's score is this part's doing")
+    reason: str | None = Field(
+        default=None,
+        description="of the personal order: related:DOC_ID or alike:DOC_ID (something that you liked), popular, query",
+    )
 
 
 class Parts(BaseModel):
@@ -164,6 +169,18 @@ class SearchAnswer(BaseModel):
     )
     next_page: str | None = Field(default=None, description="page_token of the next page; null: this is the last one")
     timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
+    personal: str | None = Field(default=None, description="version of the personal model that had a say; null: none")
+    arm: str | None = Field(default=None, description="of the experiment that runs; goes back with events")
+    _told: Mapping[str, Mapping[str, float]] = PrivateAttr(default_factory=dict)
+
+    @property
+    def told(self) -> Mapping[str, Mapping[str, float]]:
+        """What ordered each result without a person, and what each part said of it; for the event log alone."""
+        return self._told
+
+    def tell(self, told: Mapping[str, Mapping[str, float]]) -> None:
+        """Note that."""
+        self._told = told
 
 
 class Suggestion(BaseModel):

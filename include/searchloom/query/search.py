@@ -81,7 +81,7 @@ class SearchPipeline:
             rerank=reranked.scores,
             rerank_weight=self._weight(release),
             reranked={one.doc_id: one.score for one in reranked.ranked},
-            personal=ordered.scores,
+            ordered=ordered,
         )
         return self._answer(work, engine, page, stages, position)
 
@@ -121,13 +121,16 @@ class SearchPipeline:
             budget = work.deadline.share(0.5).earlier(self._settings.personal_ms / 1000)
             with work.timing("personal"):
                 async with asyncio.timeout(budget.remaining_s()):
-                    return await self._personal.order(
+                    ordered = await self._personal.order(
                         ranked, work.caller, budget, release=work.release, query=work.query
                     )
+            for part in ordered.missing:
+                work.leave_out(part)
         except (SearchloomError, TimeoutError) as error:
             log.warning("searching without a personal order: %s", error or "it took too long")
             work.leave_out("personal")
             return Ordered(ranked)
+        return ordered
 
     async def _page(
         self,
@@ -165,7 +168,7 @@ class SearchPipeline:
         parts = documents.explain(stages, there) if request.explain else {}
         hits = [*(stages.found.lexical or []), *(stages.found.nearest or [])] if request.facets else []
         shown = [*page.before, *(one.doc_id for one in page.documents)]
-        return SearchAnswer(
+        answer = SearchAnswer(
             query=QueryInfo(
                 text=understood.text,
                 language=understood.language,
@@ -184,4 +187,7 @@ class SearchPipeline:
             facets=documents.facets(hits, request.facets) if request.facets else None,
             next_page=paging.token(request, work.access, work.release.number, position, shown) if page.more else None,
             timings=work.timings if request.explain else None,
+            personal=stages.ordered.version,
         )
+        answer.tell(documents.told(stages, there))
+        return answer

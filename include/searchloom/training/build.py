@@ -23,6 +23,7 @@ from searchloom.corpus.manifest import Manifest
 from searchloom.embedding.card import ModelCard
 from searchloom.embedding.shards import Encodes
 from searchloom.errors import Terminal, UsageError
+from searchloom.personalization import privacy
 from searchloom.settings import EngineName, Settings
 from searchloom.training import assemble, clicks, judgments, passages, retrieval, training_set
 from searchloom.training.judgments import Sources, Split
@@ -146,9 +147,8 @@ def _build(
     found = passages.read(
         oss, inputs.corpus, inputs.manifest, judged=named, limit=settings.training.mining_chunks, seed=seed
     )
-    clicked = clicks.judged(
-        clicks.read(oss, inputs.events), known=_item_ids(found), min_clicks=settings.training.min_clicks
-    )  # fmt: skip
+    events = privacy.kept(clicks.read(oss, inputs.events), privacy.erased(oss))
+    clicked = clicks.judged(events, known=_item_ids(found), min_clicks=settings.training.min_clicks)
     split = judgments.split(inputs.sources, clicked, found, seed=seed)
     candidates = [*split.train, *_questions(found, split, settings), *of_corpus(found, split.judged.reserved)]
     pairs, left_out = assemble.chosen(candidates, split, inputs.sources.test_queries, settings.training)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from searchloom.query.auth import Caller
@@ -22,8 +22,12 @@ def shown(
     query: str | None = None,
     arm: str | None = None,
     first: int = 1,
+    told: Mapping[str, Mapping[str, float]] | None = None,
 ) -> list[Record]:
-    """One expose event a document, in the order in which they were shown; ``first`` is the place of the first."""
+    """One expose event a document, in the order in which they were shown; ``first`` is the place of the first.
+
+    ``told`` is what each part said of them.
+    """
     now = datetime.now(UTC)
     return [
         Record(
@@ -40,6 +44,7 @@ def shown(
             arm=arm,
             corpus=corpus,
             scene=scene,
+            scores=dict(told[doc_id]) if told and doc_id in told else None,
         )
         for place, doc_id in enumerate(doc_ids, start=first)
     ]
@@ -55,5 +60,7 @@ def search_shown(answer: SearchAnswer, caller: Caller, *, first: int) -> list[Re
         scene="search",
         trace_id=answer.trace_id,
         query=answer.query.text,
+        arm=answer.arm,
         first=first,
+        told=answer.told,
     )

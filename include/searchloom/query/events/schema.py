@@ -107,6 +107,9 @@ class Record(BaseModel):
     corpus: Annotated[str, Field(pattern=CORPUS_PATTERN)] = "default"
     scene: str | None = None
     value: float | None = None
+    scores: dict[str, float] | None = Field(
+        default=None, description="of what was shown: the relevance that ordered it, and what each part said"
+    )
 
     @property
     def day(self) -> str:
@@ -116,7 +119,8 @@ class Record(BaseModel):
     def line(self) -> bytes:
         """The record as a line of the log."""
         moment = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        fields = self.model_dump(mode="json") | {"time": moment}
+        unsaid = {"scores"} if self.scores is None else None
+        fields = self.model_dump(mode="json", exclude=unsaid) | {"time": moment}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 

@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
+from searchloom.personalization.heard import key_of
 from searchloom.query.auth import Caller
 from searchloom.query.events.schema import Record
 
@@ -41,6 +42,7 @@ class Behaviour:
         self._popular: dict[_Corpus, dict[str, float]] = {}
         self._people: OrderedDict[_Person, OrderedDict[str, float]] = OrderedDict()
         self._known: OrderedDict[int, None] = OrderedDict()
+        self._marks: Mapping[str, float] = {}
         self._epoch = time.time()
 
     def learn(self, record: Record) -> None:
@@ -50,13 +52,29 @@ class Behaviour:
             return
         identity = hash((record.tenant, record.user_id, record.event_id))
         with self._lock:
-            if identity in self._known:
+            if identity in self._known or self._was_erased(record):
                 return
             self._known[identity] = None
             if len(self._known) > MAX_KNOWN:
                 self._known.popitem(last=False)
             self._learn_person(record, interest)
             self._learn_popularity(record, interest)
+
+    def forget(self, marks: Mapping[str, float]) -> None:
+        """Forget those who were erased (key in hexadecimal -> moment); what they do afterwards counts again."""
+        with self._lock:
+            new = {key: moment for key, moment in marks.items() if self._marks.get(key) != moment}
+            self._marks = marks
+            if new:
+                for tenant, user, corpus in list(self._people):
+                    if key_of(user, tenant).hex() in new:
+                        del self._people[tenant, user, corpus]
+
+    def _was_erased(self, record: Record) -> bool:
+        if not self._marks:
+            return False
+        moment = self._marks.get(key_of(record.user_id, record.tenant).hex())
+        return moment is not None and record.time.timestamp() <= moment
 
     def read(self, caller: Caller, corpus: str) -> Sequence[str]:
         """Documents that this person has dealt with, liked or not, the last one first."""

@@ -1,4 +1,4 @@
-"""Which documents a reader may want next: AIRec's first, then neighbours by meaning, then what is popular.
+"""Which documents a reader may want next: the personal model's and AIRec's, then neighbours by meaning, then popular.
 
 Whatever a source names, what is shown was fetched from an engine under the caller's own rights: a document of another
 tenant, or of a group that the caller is not in, cannot come, whoever recommends it.
@@ -6,10 +6,13 @@ tenant, or of a group that the caller is not in, cannot come, whoever recommends
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from searchloom import tracing
 from searchloom.cloud.airec_names import trace_of
@@ -21,11 +24,15 @@ from searchloom.query.chat.memory import Memory, Owner
 from searchloom.query.chat.screening import visible
 from searchloom.query.deadline import Deadline
 from searchloom.query.model_services import ModelServices
+from searchloom.query.personal_models import PersonalModels, Serving
 from searchloom.query.recommend.airec import AirecSource
 from searchloom.query.recommend.behaviour import Behaviour
 from searchloom.query.recommend.schemas import RecommendAnswer, Recommended, RecommendRequest, Source
 from searchloom.query.retrieval import Retrieval
 from searchloom.release.document import Release
+
+if TYPE_CHECKING:
+    from searchloom.personalization.serve import Placed
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +42,21 @@ _NEAR = 3  # documents that the neighbours of a reader's interests are taken fro
 _SPARE = 3  # times as many are asked for as are wanted: some were read, some are not for the caller
 
 REASONS: dict[Source, str] = {
+    "personal": "Chosen for you from what you read",
     "airec": "Chosen for you from what you and others read",
     "similar": "Much like {title}",
     "popular": "Read much lately",
 }
+
+
+_OF_PERSON = {
+    "related": "Readers of {title} went on to it",
+    "alike": "Much like {title}",
+    "popular": REASONS["popular"],
+    "query": REASONS["personal"],
+    "new": "New, and like what you read",
+}
+_PERSONAL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +106,15 @@ class Recommender:
         airec: AirecSource,
         behaviour: Behaviour,
         memory: Memory,
+        *,
+        personal: PersonalModels,
     ) -> None:
         self._retrieval = retrieval
         self._services = services
         self._airec = airec
         self._behaviour = behaviour
         self._memory = memory
+        self._personal = personal
 
     async def recommend(
         self, request: RecommendRequest, release: Release, caller: Caller, deadline: Deadline
@@ -104,7 +125,8 @@ class Recommender:
         answers.
         """
         work = _Work(request, release, caller, deadline)
-        work.excluded.update(self._behaviour.read(caller, request.corpus))
+        if request.personalize:
+            work.excluded.update(self._behaviour.read(caller, request.corpus))
         await self._begin(work)
         async for candidates in self._candidates(work):
             await self._choose(work, candidates)
@@ -132,7 +154,7 @@ class Recommender:
             for turn in turns or ():
                 work.question = turn.question
                 about = [*turn.doc_ids, *(one for one in about if one not in turn.doc_ids)]
-        else:
+        elif request.personalize:
             about = list(self._behaviour.liked(work.caller, request.corpus))
         work.excluded.update(about)
         work.near = await self._visible(work, about[:_NEAR], vectors=True)
@@ -140,7 +162,10 @@ class Recommender:
             raise NotFound(f"there is no document {request.item!r} for you in corpus {request.corpus!r}")
 
     async def _candidates(self, work: _Work) -> AsyncIterator[list[_Candidate]]:
-        yield await self._of_airec(work)
+        if work.request.personalize:
+            of_airec = await self._of_airec(work)
+            yield await self._of_person(work, of_airec)
+            yield of_airec
         yield await self._of_question(work)
         for hit in work.near:
             yield await self._neighbours(work, hit.source["embedding"], _named(hit))
@@ -158,6 +183,36 @@ class Recommender:
             work.without("airec")
             return []
         return [_Candidate(one.item_id, one.weight, "airec", REASONS["airec"], trace_of(one)) for one in found]
+
+    async def _of_person(self, work: _Work, of_airec: Sequence[_Candidate]) -> list[_Candidate]:
+        """What the corpus' personal model says, AIRec's weights blended in; at home alone, it knows of no occasion."""
+        if work.request.scene != "home":
+            return []
+        weights = {one.doc_id: one.score for one in of_airec}
+        try:
+            serving = self._personal.serving(work.release.corpus)
+            if serving is None:
+                return []
+            async with asyncio.timeout(work.deadline.share(0.3).earlier(_PERSONAL_S).remaining_s()):
+                placed = await asyncio.to_thread(_listed, serving, work.caller, work.request.k * _SPARE, weights)
+        except (SearchloomError, TimeoutError) as error:
+            log.warning("recommending without the personal model: %s", error or "it took too long")
+            work.without("personal")
+            return []
+        reasons = await self._told(work, placed)
+        traces = {one.doc_id: one.trace_id for one in of_airec}
+        return [
+            _Candidate(one.item_id, one.score, "personal", reason, traces.get(one.item_id, work.trace_id))
+            for one, reason in zip(placed, reasons, strict=True)
+        ]
+
+    async def _told(self, work: _Work, placed: Sequence[Placed]) -> list[str]:
+        """The reasons as sentences; a document that is not the caller's to see any more is not named."""
+        kinds = [one.reason.partition(":") for one in placed]
+        named = {
+            hit.doc_id: _named(hit) for hit in await self._visible(work, [*{item for _, _, item in kinds if item}])
+        }
+        return [_OF_PERSON[kind].format(title=named.get(item, "what you read")) for kind, _, item in kinds]
 
     async def _of_question(self, work: _Work) -> list[_Candidate]:
         """Neighbours of what a conversation is about."""
@@ -209,6 +264,11 @@ class Recommender:
 
         found = {hit.doc_id: hit for hit in await self._retrieval.ask(work.release, access, deadline, ask)}
         return [found[one] for one in doc_ids if one in found]
+
+
+def _listed(serving: Serving, caller: Caller, count: int, weights: Mapping[str, float]) -> list[Placed]:
+    person = serving.persons.get(caller.user, caller.access.tenant)
+    return serving.personal.recommend(person, count, time.time(), others=weights or None)
 
 
 def _wanted(work: _Work) -> int:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from searchloom.settings import CORPUS_PATTERN
 
 Scene = Literal["home", "similar", "rag_context"]
-Source = Literal["airec", "similar", "popular"]
+Source = Literal["personal", "airec", "similar", "popular"]
 
 MAX_RECOMMENDED = 50
 
@@ -28,6 +28,7 @@ class RecommendRequest(BaseModel):
         str | None, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="of the chat, for scene rag_context")
     ] = None
     k: Annotated[int, Field(ge=1, le=MAX_RECOMMENDED, description="documents to return")] = 10
+    personalize: Annotated[bool, Field(description="let what the caller did before have a say")] = True
 
     @model_validator(mode="after")
     def _fits_its_scene(self) -> Self:
@@ -45,7 +46,9 @@ class Recommended(BaseModel):
     title: str
     section: str
     text: str = Field(description="the head of its text, plain: escape it before it is shown")
-    score: float = Field(description="of its source: AIRec's weight, a cosine, or how often it was read lately")
+    score: float = Field(
+        description="of its source: the personal model's, AIRec's weight, a cosine, or how often it was read lately"
+    )
     reason: str = Field(description="one sentence for the reader")
     source: Source
     trace_id: str = Field(description="goes back with events about this document")
@@ -59,4 +62,7 @@ class RecommendAnswer(BaseModel):
     scene: Scene
     trace_id: str = Field(description="of this answer")
     results: list[Recommended]
-    degraded: list[str] = Field(description='parts left out, down or late: "airec", "embedding", "memory", an engine')
+    degraded: list[str] = Field(
+        description='parts left out, down or late: "personal", "airec", "embedding", "memory", an engine'
+    )
+    arm: str | None = Field(default=None, description="of the experiment that runs; goes back with events")

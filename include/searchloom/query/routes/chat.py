@@ -11,7 +11,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from sse_starlette import EventSourceResponse
 
-from searchloom.query import failures
+from searchloom.query import arms, failures
 from searchloom.query.auth import Caller
 from searchloom.query.chat import stream
 from searchloom.query.chat.running import Running
@@ -51,10 +51,13 @@ def add(app: FastAPI) -> None:
         request.state.access |= {"corpus": body.corpus}
         deadline = Deadline.after(settings.query.deadline_ms / 1000)
         request_id = str(request.state.request_id)
+        mine = arms.dealt(settings.experiment, caller)
+        if mine and not mine.arm.personalize:
+            body = body.model_copy(update={"personalize": False})
         make = partial(channels.chat.answer, body, release, caller, deadline)
         running = Running(make, channels.chats.enter(caller), request_id)
         first = await running.first()
-        _expose(parts, caller, release, first)
+        _expose(parts, caller, release, first, mine.name if mine else None)
         model = f"searchloom-{body.corpus}"
         if not body.stream:
             return await _whole(request, running, first, body, model)
@@ -64,7 +67,7 @@ def add(app: FastAPI) -> None:
         return EventSourceResponse(events, ping=PING_S, send_timeout=settings.chat.send_timeout_s)
 
 
-def _expose(parts: Parts, caller: Caller, release: Release, first: Event) -> None:
+def _expose(parts: Parts, caller: Caller, release: Release, first: Event, arm: str | None) -> None:
     if parts.settings.events.expose and isinstance(first, Passages):
         parts.channels.events.note(
             shown(
@@ -75,6 +78,7 @@ def _expose(parts: Parts, caller: Caller, release: Release, first: Event) -> Non
                 scene="chat",
                 trace_id=first.trace_id,
                 query=first.question,
+                arm=arm,
             )
         )
 

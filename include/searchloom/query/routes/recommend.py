@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Request, Response
 
-from searchloom.query import failures
+from searchloom.query import arms, failures
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.events.expose import shown
@@ -30,8 +30,12 @@ def add(app: FastAPI) -> None:
         deadline = Deadline.after(parts.settings.query.deadline_ms / 1000)
         release = parts.releases.live(body.corpus)
         request.state.access |= {"corpus": body.corpus}
+        mine = arms.dealt(parts.settings.experiment, caller)
+        if mine and not mine.arm.personalize:
+            body = body.model_copy(update={"personalize": False})
         async with parts.admission.turn(deadline):
             answer = await parts.channels.recommender.recommend(body, release, caller, deadline)
+        answer.arm = mine.name if mine else None
         request.state.access |= {"degraded": answer.degraded}
         if parts.settings.events.expose:
             parts.channels.events.note(_exposed(answer, caller))
@@ -49,6 +53,7 @@ def _exposed(answer: RecommendAnswer, caller: Caller) -> list[Record]:
             release=answer.release,
             scene=answer.scene,
             trace_id=one.trace_id,
+            arm=answer.arm,
             first=place,
         )
     ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request, Response
 
-from searchloom.query import failures, paging
+from searchloom.query import arms, failures, paging
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.events.expose import search_shown
@@ -28,11 +28,14 @@ def add(app: FastAPI) -> None:
     ) -> Response:
         """Find documents: by words (BM25), by meaning (vectors), or by both."""
         deadline = Deadline.after(parts.settings.query.deadline_ms / 1000)
+        mine = arms.dealt(parts.settings.experiment, caller)
+        body = arms.in_arm(body, mine)
         position = paging.read(body, caller.access)
         live = parts.releases.live(body.corpus)
         release = parts.releases.numbered(body.corpus, position.release) if position else live
         async with parts.admission.turn(deadline):
             answer = await parts.pipeline.search(body, release, caller, deadline, position)
+        answer.arm = mine.name if mine else None
         request.state.access |= {"corpus": body.corpus, "engine": answer.engine, "degraded": answer.degraded}
         if parts.settings.events.expose:
             parts.channels.events.note(search_shown(answer, caller, first=len(position.shown) + 1 if position else 1))

@@ -64,7 +64,7 @@ export default {
 
   home: {
     recommended: "为您推荐",
-    reason: (source, said) => ({ airec: "根据您和他人的阅读推荐", popular: "近期阅读较多", similar: "内容相近" })[source] ?? said,
+    reason: (source, said) => ({ personal: "根据您的阅读推荐", airec: "根据您和他人的阅读推荐", popular: "近期阅读较多", similar: "内容相近" })[source] ?? said,
     nothing: "随着您的搜索和阅读，这里会出现推荐内容。",
     failed: "暂时没有推荐；搜索可正常使用。",
   },

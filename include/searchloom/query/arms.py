@@ -1,0 +1,43 @@
+"""Which arm of the experiment a person is in: the same one in every process, for as long as the experiment runs."""
+
+from __future__ import annotations
+
+import hashlib
+from itertools import accumulate
+from typing import NamedTuple
+
+from searchloom.query.auth import Caller
+from searchloom.query.schemas import SearchRequest
+from searchloom.settings import Arm, Experiment
+
+_WHOLE = 2**64
+
+
+class Dealt(NamedTuple):
+    """The arm of a person; ``name`` is the experiment's and its own, as it stands in events."""
+
+    name: str
+    arm: Arm
+
+
+def dealt(experiment: Experiment, caller: Caller) -> Dealt | None:
+    """The arm that a person is in; None where no experiment runs."""
+    if not experiment.arms:
+        return None
+    person = f"{experiment.name}\0{caller.access.tenant}\0{caller.user}".encode()
+    place = int.from_bytes(hashlib.blake2b(person, digest_size=8).digest()) / _WHOLE
+    place *= sum(arm.share for arm in experiment.arms.values())
+    ends = accumulate(arm.share for arm in experiment.arms.values())
+    name = next((name for name, end in zip(experiment.arms, ends, strict=True) if place < end), [*experiment.arms][-1])
+    return Dealt(f"{experiment.name}/{name}", experiment.arms[name])
+
+
+def in_arm(request: SearchRequest, mine: Dealt | None) -> SearchRequest:
+    """The request as this arm answers it: what the arm switches off nobody in it can switch on."""
+    if mine is None:
+        return request
+    switched = {
+        "personalize": request.personalize and mine.arm.personalize,
+        "rerank": request.rerank and mine.arm.rerank,
+    }
+    return request.model_copy(update=switched)

@@ -1,0 +1,1 @@
+"""What is known of one person, told or erased, wherever it is kept."""

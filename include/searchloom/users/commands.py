@@ -1,0 +1,62 @@
+"""``searchloom users``: what is known of a person, and its erasure."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from searchloom import settings as configuration
+from searchloom.errors import UsageError
+
+app = typer.Typer(help="What is known of a person: told or erased.", no_args_is_help=True)
+
+User = Annotated[str, typer.Argument(help="The person's id: the claim sub of his tokens.")]
+Tenant = Annotated[str, typer.Option(help="Whose user it is.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
+    """Tell everything that is known of a person: events, and what the personal order makes of them."""
+    from searchloom.cloud.oss import Oss
+    from searchloom.users import everywhere
+
+    _check(user, tenant)
+    settings = configuration.load()
+    known = everywhere.export(Oss(settings.oss), settings, user, tenant=tenant)
+    if as_json:
+        typer.echo(json.dumps(known, indent=1, ensure_ascii=False))
+        return
+    typer.echo(f"{len(known['events']):,} events of {user} (tenant {tenant}) are in the event log")
+    for event in known["events"]:
+        typer.echo(f"  {event.get('time')}  {event.get('type')}  {event.get('corpus')}/{event.get('item_id')}")
+    for name, person in known["stores"].items():
+        typer.echo(f"{len(person['items']):,} documents are remembered by the personal model {name}")
+    if known["erased"] is not None:
+        typer.echo("an erasure was made; what is listed here was done after it")
+
+
+@app.command()
+def erase(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
+    """Erase a person for good: from the event log, from what serves, from AIRec; safe to repeat."""
+    from searchloom.cloud.oss import Oss
+    from searchloom.users import everywhere
+
+    _check(user, tenant)
+    settings = configuration.load()
+    done = everywhere.erase(Oss(settings.oss), settings, user, tenant=tenant)
+    if as_json:
+        typer.echo(json.dumps(done))
+        return
+    typer.echo(
+        f"{done['events']:,} events of {done['files']:,} files are erased, and {done['persons']:,} entries of what "
+        f"serves here; AIRec: {done['airec']}; the next training no longer knows of {user} (tenant {tenant})"
+    )
+
+
+def _check(user: str, tenant: str) -> None:
+    for name, value in (("user", user), ("tenant", tenant)):
+        if not value.strip() or "\0" in value:
+            raise UsageError(f"{value!r} is no {name}; give the id that stands in his tokens")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, FastAPI, Query, Request, Response
+from starlette.background import BackgroundTask
 
 from searchloom.query import arms, failures, paging
 from searchloom.query.auth import Caller
@@ -37,9 +38,14 @@ def add(app: FastAPI) -> None:
             answer = await parts.pipeline.search(body, release, caller, deadline, position)
         answer.arm = mine.name if mine else None
         request.state.access |= {"corpus": body.corpus, "engine": answer.engine, "degraded": answer.degraded}
-        if parts.settings.events.expose:
-            parts.channels.events.note(search_shown(answer, caller, first=len(position.shown) + 1 if position else 1))
-        return Response(answer.model_dump_json(), media_type="application/json")  # validated already: once is enough
+
+        async def note() -> None:
+            first = len(position.shown) + 1 if position else 1
+            parts.channels.events.note(search_shown(answer, caller, first=first))
+
+        # Validated already: once is enough. What was shown is noted when it has been sent: nobody waits for that.
+        noting = BackgroundTask(note) if parts.settings.events.expose else None
+        return Response(answer.model_dump_json(), media_type="application/json", background=noting)
 
     @app.get("/v1/suggest", responses=failures.of(401, 403, 404, 422, 429, 500, 503, 504), tags=["search"])
     async def suggestions(

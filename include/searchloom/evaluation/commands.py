@@ -15,7 +15,7 @@ from searchloom import settings as configuration
 from searchloom.errors import UsageError
 from searchloom.settings import ENGINES, EngineName
 
-app = typer.Typer(help="How good what serves is.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback()

@@ -13,7 +13,8 @@ take turns in one schedule, each at ``rate`` a second, so that they meet the sam
 Afterwards the module is asked alone, at ``alone-rate`` a second: what it bears, and whether anything fails.
 
 The module's overhead is ``module`` less ``engine``. Query vectors are in the module's memory, as the engine's are in
-the recorded requests; what embedding a new query takes is told apart. The queries are the corpus' judged ones.
+the recorded requests; what embedding a new query takes is told apart. The queries are the corpus' judged ones. What is
+shown is not noted in the event log: a benchmark's users are nobody.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class Load:
             login = (self._engine.username, self._engine.password.get_secret_value())
             self._headers["Authorization"] = aiohttp.encode_basic_auth(*login)
         self._url = settings.query.url + "/v1/search"
-        self._fixed = {"corpus": corpus, "k": K, "engine": settings.query.engine, "rerank": rerank}
+        self._fixed = {"corpus": corpus, "k": K, "engine": settings.query.engine, "rerank": rerank, "record": False}
         signed = [tokens.sign(settings, user=f"bench-{n}") for n in range(USERS)]
         self._users = itertools.cycle([{"Authorization": f"Bearer {one}"} for one in signed])
         self.outcomes: Counter[str] = Counter()

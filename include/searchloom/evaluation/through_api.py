@@ -29,8 +29,11 @@ def searcher(settings: Settings, *, corpus: str, tenant: str = "default") -> Sea
             local.client = SearchClient(settings.query.url, token)
         reranked = mode == "reranked"
         # Models are judged: nobody's own order, and every query as it was written, as the shadow evaluation asks it.
+        # Nobody looks at what is found: it is no behaviour.
         asked = {"mode": "hybrid" if reranked else mode, "rerank": reranked, "personalize": False, "correct": False}
-        answer = local.client.search(query, corpus=corpus, engine=engine, k=DEPTH, highlight=False, **asked)
+        answer = local.client.search(
+            query, corpus=corpus, engine=engine, k=DEPTH, highlight=False, record=False, **asked
+        )
         if answer["degraded"] or answer["engine"] != engine:
             raise ServiceUnavailable(
                 f"the query {query[:60]!r} in mode {mode} on {engine} was served without {answer['degraded']} "

@@ -82,6 +82,9 @@ class SearchRequest(BaseModel):
     highlight: Annotated[bool, Field(description="show the passage with the words; false: the head of the text")] = True
     rerank: Annotated[bool, Field(description="in mode hybrid, let the release's reranker read the head")] = True
     explain: Annotated[bool, Field(description="add each part's score to the results, and the timings")] = False
+    record: Annotated[
+        bool, Field(description="note what is shown as expose events; false: a measurement, that nobody looks at")
+    ] = True
 
     @model_validator(mode="after")
     def _one_way_to_page(self) -> Self:

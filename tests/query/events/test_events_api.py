@@ -126,6 +126,8 @@ def test_what_searches_and_recommendations_showed_is_logged_by_the_service(
         client.post(
             "/v1/recommend", json={"corpus": CORPUS, "scene": "similar", "item": ITEM, "k": 2}, headers=headers()
         )
+        measured = {"query": "merge tables", "corpus": CORPUS, "record": False}
+        assert client.post("/v1/search", json=measured, headers=headers("nobody")).json()["results"]
     lines = logged(Oss(own.oss))
     assert {one["type"] for one in lines} == {"expose"}
     of_search = sorted((one for one in lines if one["scene"] == "search"), key=lambda one: int(one["position"]))

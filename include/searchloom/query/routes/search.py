@@ -44,7 +44,7 @@ def add(app: FastAPI) -> None:
             parts.channels.events.note(search_shown(answer, caller, first=first))
 
         # Validated already: once is enough. What was shown is noted when it has been sent: nobody waits for that.
-        noting = BackgroundTask(note) if parts.settings.events.expose else None
+        noting = BackgroundTask(note) if body.record and parts.settings.events.expose else None
         return Response(answer.model_dump_json(), media_type="application/json", background=noting)
 
     @app.get("/v1/suggest", responses=failures.of(401, 403, 404, 422, 429, 500, 503, 504), tags=["search"])

@@ -8,6 +8,7 @@ Where a value comes from, strongest first: keyword arguments, the environment (`
 from __future__ import annotations
 
 import os
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -25,6 +26,12 @@ CORPUS_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 
 EngineName = Literal["opensearch", "elasticsearch"]
 ENGINES: tuple[EngineName, ...] = ("opensearch", "elasticsearch")
+
+
+def check_corpus(name: str) -> None:
+    """Raise ``UsageError`` for a name that no corpus may have."""
+    if not re.match(CORPUS_PATTERN, name):
+        raise UsageError(f"corpus {name!r}: use up to 63 lower-case letters, digits, '-' and '_', such as 'docs'")
 
 
 class Oss(BaseModel):

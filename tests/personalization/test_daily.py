@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,8 +59,6 @@ def tops(personal: Personal, persons: Persons, corpus: str, user: str) -> list[s
 
 
 def persons_of(oss: Oss, corpus: str, personal: Personal, folder: Path) -> Persons:
-    import threading  # noqa: PLC0415
-
     found = Persons(folder / "persons", personal, Recently(), corpus=corpus, days=90)
     found.catch_up(oss, privacy.erased(oss), threading.Event())
     return found
@@ -126,8 +126,6 @@ def test_a_model_that_loses_is_not_published(oss: Oss, corpus: str, monkeypatch:
 
 
 def backwards(learn_all: Callable[..., Any]) -> Callable[..., Any]:
-    from dataclasses import replace  # noqa: PLC0415
-
     def turned(*given: Any, **options: Any) -> Any:
         learned = learn_all(*given, **options)
         searcher = learned.personal.searcher

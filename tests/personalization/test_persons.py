@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from searchloom.cloud.oss import Oss
-from searchloom.personalization import privacy, trial
+from searchloom.personalization import heard, privacy, trial
 from searchloom.personalization.events import Event, event_of, log_of, scales_of
 from searchloom.personalization.fit import fit
 from searchloom.personalization.heard import Heard, Recently, key_of
@@ -122,8 +122,6 @@ def test_who_was_erased_is_nobody_until_he_does_something_again(oss: Oss, known:
 
 
 def test_memory_of_what_was_heard_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from searchloom.personalization import heard  # noqa: PLC0415
-
     monkeypatch.setattr(heard, "MAX_HEARD", 3)
     recently = Recently()
     for number in range(5):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,8 +69,7 @@ def _print(said: dict[str, Any]) -> None:
 def _bucket(corpus: str) -> tuple[Oss, str]:
     from searchloom.cloud.oss import Oss
 
-    if not re.match(configuration.CORPUS_PATTERN, corpus):
-        raise UsageError(f"corpus {corpus!r}: use up to 63 lower-case letters, digits, '-' and '_', such as 'docs'")
+    configuration.check_corpus(corpus)
     settings = configuration.load()
     if not settings.airec.instance_id:
         raise UsageError("airec.instance_id is empty; set the instance's id (airec-cn-...)")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from searchloom import settings as configuration
-from searchloom.errors import UsageError
 
 if TYPE_CHECKING:
     from searchloom.cloud.oss import Oss
@@ -92,8 +90,7 @@ def report(corpus: Corpus = "default", as_json: Json = False) -> None:
 def _bucket(corpus: str) -> Oss:
     from searchloom.cloud.oss import Oss
 
-    if not re.match(configuration.CORPUS_PATTERN, corpus):
-        raise UsageError(f"corpus {corpus!r}: use up to 63 lower-case letters, digits, '-' and '_', such as 'docs'")
+    configuration.check_corpus(corpus)
     oss = Oss(configuration.load().oss)
     oss.ensure_bucket()
     return oss

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from searchloom.errors import ServiceConflict, ServiceNotFound, ServiceRefused, UsageError
 from searchloom.orchestration import keys
 from searchloom.orchestration.api import AirflowApi, Json
-from searchloom.settings import CORPUS_PATTERN
+from searchloom.settings import check_corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,7 @@ class Order:
 
     def __post_init__(self) -> None:
         """Raise ``UsageError`` for what no DAG would take, before anything is asked of Airflow."""
-        if not re.match(CORPUS_PATTERN, self.corpus):
-            raise UsageError(
-                f"corpus {self.corpus!r}: use up to 63 lower-case letters, digits, '-' and '_', such as 'docs'"
-            )
+        check_corpus(self.corpus)
         if self.days and self.partition:
             raise UsageError("--partition is one day, --from and --to are a range: give one or the other")
         if self.days and self.days[0] > self.days[1]:

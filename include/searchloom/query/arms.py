@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from itertools import accumulate
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
+
+from pydantic import BaseModel
 
 from searchloom.query.auth import Caller
-from searchloom.query.schemas import SearchRequest
 from searchloom.settings import Arm, Experiment
 
+SWITCHES = frozenset({"personalize", "rerank"})
+"""What an arm may switch off, of the requests that have it."""
+
 _WHOLE = 2**64
+
+Request = TypeVar("Request", bound=BaseModel)
 
 
 class Dealt(NamedTuple):
@@ -32,12 +38,9 @@ def dealt(experiment: Experiment, caller: Caller) -> Dealt | None:
     return Dealt(f"{experiment.name}/{name}", experiment.arms[name])
 
 
-def in_arm(request: SearchRequest, mine: Dealt | None) -> SearchRequest:
+def in_arm(request: Request, mine: Dealt | None) -> Request:
     """The request as this arm answers it: what the arm switches off nobody in it can switch on."""
     if mine is None:
         return request
-    switched = {
-        "personalize": request.personalize and mine.arm.personalize,
-        "rerank": request.rerank and mine.arm.rerank,
-    }
-    return request.model_copy(update=switched)
+    switches = SWITCHES & type(request).model_fields.keys()
+    return request.model_copy(update={name: getattr(request, name) and getattr(mine.arm, name) for name in switches})

@@ -52,8 +52,7 @@ def add(app: FastAPI) -> None:
         deadline = Deadline.after(settings.query.deadline_ms / 1000)
         request_id = str(request.state.request_id)
         mine = arms.dealt(settings.experiment, caller)
-        if mine and not mine.arm.personalize:
-            body = body.model_copy(update={"personalize": False})
+        body = arms.in_arm(body, mine)
         make = partial(channels.chat.answer, body, release, caller, deadline)
         running = Running(make, channels.chats.enter(caller), request_id)
         first = await running.first()

@@ -31,8 +31,7 @@ def add(app: FastAPI) -> None:
         release = parts.releases.live(body.corpus)
         request.state.access |= {"corpus": body.corpus}
         mine = arms.dealt(parts.settings.experiment, caller)
-        if mine and not mine.arm.personalize:
-            body = body.model_copy(update={"personalize": False})
+        body = arms.in_arm(body, mine)
         async with parts.admission.turn(deadline):
             answer = await parts.channels.recommender.recommend(body, release, caller, deadline)
         answer.arm = mine.name if mine else None

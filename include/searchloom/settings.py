@@ -11,9 +11,9 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from searchloom.errors import UsageError
@@ -251,18 +251,30 @@ class Personal(BaseModel):
 class Arm(BaseModel):
     """One arm of an experiment, and what is switched off in it."""
 
-    share: float = Field(gt=0, description="of the people; shares count in relation to each other")
+    share: float = Field(default=1, gt=0, description="of the people; shares count in relation to each other")
     personalize: bool = True
     rerank: bool = True
 
 
 class Experiment(BaseModel):
-    """People are dealt out to arms by a hash of the experiment's name and theirs: each stays in one arm."""
+    """People are dealt out to arms by a hash of the experiment's name and theirs: each stays in one arm.
+
+    ``interleaved``: nobody is dealt out; the lists of searches are drafted from the orders of two arms, in turn.
+    """
 
     name: str = Field(default="", pattern=r"^[A-Za-z0-9._-]{0,31}$", description="another name deals anew")
     arms: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,31}$")], Arm] = Field(
         default_factory=dict, description="the first one is what the others are held against; none: no experiment"
     )
+    interleaved: bool = Field(default=False, description="both arms fill each list of a search, by team draft")
+
+    @model_validator(mode="after")
+    def _two_orders(self) -> Self:
+        if self.interleaved and len(self.arms) != 2:
+            raise ValueError(f"experiment.arms has {len(self.arms)}; an interleaved experiment takes exactly two")
+        if self.interleaved and len({arm.share for arm in self.arms.values()}) > 1:
+            raise ValueError("experiment.arms have different shares; an interleaved experiment shows both to everybody")
+        return self
 
 
 class Events(BaseModel):

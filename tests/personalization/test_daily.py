@@ -15,8 +15,10 @@ import pytest
 
 from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound
-from searchloom.personalization import daily, judging, logged, privacy, published
+from searchloom.personalization import daily, logged, privacy, published
+from searchloom.personalization.difference import Difference, together
 from searchloom.personalization.heard import Recently
+from searchloom.personalization.offpolicy import LEAST_EFFECTIVE, Estimate
 from searchloom.personalization.persons import Persons
 from searchloom.personalization.serve import Candidate, Personal
 from searchloom.settings import Personal as PersonalSettings
@@ -91,6 +93,10 @@ def test_what_was_learned_serves_and_a_retry_changes_nothing(oss: Oss, corpus: s
     card = published.read_card(oss, first["version"])
     assert card.weights["search"] > 0
     assert (card.persons, card.items) == (60, 40)
+    # Everybody searched once a round, and what was chosen stood anywhere: the estimate knows it without the ranker.
+    assert card.metrics["clicks.effective"] >= LEAST_EFFECTIVE
+    assert card.metrics["clicks.low"] > 0
+    assert "clicks by the log (SNIPS)" in card.summary
     personal = serving(oss, corpus, tmp_path)
     persons = persons_of(oss, corpus, personal, tmp_path)
     assert tops(personal, persons, corpus, "user-0").count("garden") >= 5
@@ -122,6 +128,7 @@ def test_a_model_that_loses_is_not_published(oss: Oss, corpus: str, monkeypatch:
     monkeypatch.setattr(daily, "learn_all", backwards(daily.learn_all))
     told = run(oss, corpus)
     assert (told["verdict"], told["serves"]) == ("worse", None)
+    assert "clicks by the log (SNIPS)" in told["summary"]
     assert not list(oss.list("models/personal/"))
 
 
@@ -164,9 +171,17 @@ def test_events_about_another_tenants_documents_count_for_nothing() -> None:
     assert [(one.user_id, one.item_id) for one in found] == [("default\0u", "ours")]
 
 
+def test_an_estimate_that_is_clearly_worse_refuses_and_one_of_too_few_people_does_not() -> None:
+    fine = Difference(200, 0.5, 0.5, -0.01, 0.01)
+    worse = Estimate(200, 0.4, 0.5, -0.15, -0.05, effective=150.0)
+    assert together({"lists": fine, "searches": fine, "clicks": worse}) == "worse"
+    assert together({"lists": fine, "clicks": replace(worse, effective=25.0)}) == "not enough evidence"
+    assert together({"lists": fine, "clicks": Estimate(0, 0.0, 0.0, 0.0, 0.0)}) == "not enough evidence"
+
+
 def test_verdicts_need_people_and_an_interval_beside_zero() -> None:
-    assert judging.Difference(19, 0.9, 0.1, 0.5, 0.9).verdict == "not enough evidence"
-    assert judging.Difference(20, 0.9, 0.1, 0.5, 0.9).verdict == "better"
-    assert judging.Difference(20, 0.1, 0.9, -0.9, -0.5).verdict == "worse"
-    assert judging.Difference(20, 0.5, 0.5, -0.1, 0.1).verdict == "not enough evidence"
-    assert judging.Difference(20, 0.848, 0.853, -0.008, -0.002).verdict == "not enough evidence"
+    assert Difference(19, 0.9, 0.1, 0.5, 0.9).verdict == "not enough evidence"
+    assert Difference(20, 0.9, 0.1, 0.5, 0.9).verdict == "better"
+    assert Difference(20, 0.1, 0.9, -0.9, -0.5).verdict == "worse"
+    assert Difference(20, 0.5, 0.5, -0.1, 0.1).verdict == "not enough evidence"
+    assert Difference(20, 0.848, 0.853, -0.008, -0.002).verdict == "not enough evidence"

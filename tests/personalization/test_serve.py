@@ -12,8 +12,11 @@ import pytest
 from searchloom.personalization import trial
 from searchloom.personalization.catalog import Catalog
 from searchloom.personalization.events import log_of
+from searchloom.personalization.features import Context, features
 from searchloom.personalization.groups import Queries
+from searchloom.personalization.model import Recall
 from searchloom.personalization.person import Person
+from searchloom.personalization.ranker import Group
 from searchloom.personalization.replay import own_time, person_of
 from searchloom.personalization.serve import Candidate, Personal
 from tests.personalization.behaviour import DAY, TASTES, small
@@ -46,6 +49,22 @@ def test_two_persons_get_the_same_hits_in_their_own_order(learned: trial.Learned
         assert all(0 <= each.share <= 1 for each in placed)
     assert tops[0].count(0) > 4
     assert tops[1].count(1) > 4
+
+
+def test_a_search_that_was_logged_is_judged_in_the_order_in_which_it_would_be_served(
+    learned: trial.Learned, personal: Personal
+) -> None:
+    hits = [Candidate(f"item-{number}", 1.0 - number / 50) for number in range(40)]
+    relevance = np.array([each.relevance for each in hits])
+    rows = learned.model.rows_of([each.item_id for each in hits])
+    moved = 0
+    for person in (Person(), *(person_of(learned.before, learned.model, user) for user in range(8))):
+        lines = features(Recall.of(learned.model, person), person, rows, Context(now(learned)))
+        group = Group(0, rows, lines, np.zeros(40, np.int32), relevance, np.arange(40), person.events)
+        served = [each.item_id for each in personal.order(person, hits, now(learned))]
+        assert [hits[place].item_id for place in personal.replayed(group)] == served
+        moved += served != [each.item_id for each in hits]
+    assert moved == 8
 
 
 def test_a_stranger_gets_the_plain_order_and_no_hits_give_no_order(learned: trial.Learned, personal: Personal) -> None:

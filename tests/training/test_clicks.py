@@ -48,16 +48,6 @@ def test_what_is_relevant_further_down_outweighs_what_is_merely_on_top():
     assert plain[0] / plain[3] > weights["d0"] + 0.1  # uncorrected, the top document looks better than it is
 
 
-def test_propensities_come_near_to_those_that_made_the_clicks():
-    lot = np.random.default_rng(4)
-    pairs = np.repeat(np.arange(60), 5)
-    positions = np.tile(np.arange(5), 60)
-    relevance, seen = lot.uniform(0.1, 0.9, 60), np.array([1.0, 0.6, 0.4, 0.3, 0.2])
-    shown = np.full(300, 400.0)
-    clicked = lot.binomial(400, relevance[pairs] * seen[positions]).astype(float)
-    assert np.abs(clicks.propensities(pairs, positions, shown, clicked) - seen).max() < 0.05
-
-
 def test_a_handful_of_clicks_is_enough_and_their_absence_too():
     assert clicks.judged([], known=KNOWN, min_clicks=2) == []
     events = [event("click", "chunk-of-d1", 3), event("click", "d1", 3), event("click", "d2", 1)]

@@ -23,6 +23,7 @@ from scipy.stats import chisquare
 
 from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound, UsageError
+from searchloom.evaluation import interleaved
 from searchloom.personalization import logged
 from searchloom.personalization.events import EXPOSE, INTERESTS
 from searchloom.personalization.privacy import erased
@@ -82,16 +83,25 @@ class Rate:
 def evaluate(oss: Oss, corpus: str, experiment: Experiment, *, days: int) -> dict[str, Any]:
     """Read the newest days of the event log and compare the arms of an experiment with its first one.
 
-    Raises ``UsageError`` where no experiment is named, ``NotFound`` where nobody was in one of its arms.
+    An experiment that was interleaved is told by its log, whatever the settings say now: the report then has
+    ``interleaved`` in place of ``arms``. Raises ``UsageError`` where no experiment is named, ``NotFound`` where nobody
+    was in one of its arms.
     """
     if not experiment.name:
         raise UsageError("no experiment runs; name one by --experiment, or by the settings experiment.name and .arms")
     keys = [info.key for files in logged.files(oss, days=days).values() for info in files]
-    rows = logged.rows(oss, keys, corpus=corpus, marks=erased(oss), known=logged.Known())
-    people, crossed = counted(rows, experiment.name)
+    marks = erased(oss)
+
+    def rows() -> Iterable[Mapping[str, Any]]:
+        return logged.rows(oss, keys, corpus=corpus, marks=marks, known=logged.Known())
+
+    named = {"corpus": corpus, "experiment": experiment.name}
+    if found := interleaved.searches(rows(), experiment.name):
+        return named | interleaved.judged(found, experiment)
+    people, crossed = counted(rows(), experiment.name)
     if not people:
         raise NotFound(f"nobody was in an arm of experiment {experiment.name!r} in corpus {corpus!r} yet")
-    return {"corpus": corpus, "experiment": experiment.name, "crossed": crossed, **compared(people, experiment)}
+    return named | {"crossed": crossed, **compared(people, experiment)}
 
 
 def counted(rows: Iterable[Mapping[str, Any]], experiment: str) -> tuple[dict[str, list[Counts]], int]:
@@ -146,6 +156,9 @@ def compared(people: Mapping[str, list[Counts]], experiment: Experiment) -> dict
 
 def show(report: Mapping[str, Any], console: Console) -> None:
     """The report as people read it."""
+    if "interleaved" in report:
+        interleaved.show(report, console)
+        return
     table = Table(title=f"{report['experiment']}, corpus {report['corpus']}")
     for heading in ("arm", "people", "searches", "success (95 %)", "clicks of shown", "difference (95 %)", "verdict"):
         table.add_column(heading, justify="left" if heading in {"arm", "verdict"} else "right")

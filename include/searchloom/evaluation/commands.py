@@ -98,6 +98,8 @@ def live_(
 
     Of each arm the share of lists in which something was chosen, with a 95 % interval over people, and its difference
     to the first arm; whether people were dealt out as the settings say; and how many more are needed to tell.
+    Of an interleaved experiment: how many searches each order won, whether one of them is the winner, and how many
+    more searches it takes to tell.
     """
     from searchloom.cloud.oss import Oss
     from searchloom.evaluation import arms

@@ -25,8 +25,8 @@ from searchloom.corpus import manifest
 from searchloom.errors import NotFound, ServiceConflict, ServiceNotFound
 from searchloom.personalization import documents, judging, logged, published
 from searchloom.personalization.catalog import Catalog
+from searchloom.personalization.difference import LEAST_PERSONS, Difference, together
 from searchloom.personalization.events import EXPOSE, Event, Log
-from searchloom.personalization.judging import LEAST_PERSONS, Difference
 from searchloom.personalization.learning import columns, learn_all
 from searchloom.personalization.privacy import erased
 from searchloom.personalization.published import Card
@@ -99,7 +99,7 @@ def train(oss: Oss, *, plan: str, settings: PersonalSettings, sizes: Sizes = _SI
         return {"corpus": corpus, "version": None, "verdict": TOO_LITTLE, "summary": summary}
     live = _live(oss, corpus)
     against, judged = _judge(events, found.catalog, live, sizes)
-    verdict = _verdict(judged)
+    verdict = together(judged)
     summary = _summary(against, judged)
     log.info("corpus %s: %s: %s", corpus, verdict, summary)
     if verdict == "worse":
@@ -199,7 +199,7 @@ def _judge(
     other = rival or judging.popularity(candidate)
     judged = {"lists": judging.lists(split.before, split.after, candidate, other, sizes)}
     if split.since is not None:
-        judged["searches"] = judging.searches(events, split.since, candidate, other)
+        judged |= judging.searches(events, split.since, candidate, other)
     return against, judged
 
 
@@ -223,19 +223,9 @@ def _own(events: Sequence[Event], everything: Log) -> _Split:
     return _Split(early, everything.only(before), everything.only(~before), None)
 
 
-def _verdict(judged: Mapping[str, Difference]) -> str:
-    verdicts = {each.verdict for each in judged.values()}
-    return "worse" if "worse" in verdicts else "better" if "better" in verdicts else "not enough evidence"
-
-
 def _summary(against: str, judged: Mapping[str, Difference]) -> str:
     """One sentence."""
-    parts = [
-        f"{what} nDCG@10 {each.candidate:.3f} against {each.rival:.3f} ({each.low:+.3f} to {each.high:+.3f}, "
-        f"{each.persons} people)"
-        for what, each in judged.items()
-        if each.persons
-    ]
+    parts = [said for what, each in judged.items() if (said := each.told(what))]
     return f"against {against or 'popularity'}: {', '.join(parts) or 'nobody did anything that could be judged'}"
 
 

@@ -22,6 +22,8 @@ _LEAST_SHOWN = 3
 _AFTER_S = 3600.0  # without a trace_id, what is done within an hour belongs to the list
 _BEST = 3  # the highest label
 
+_Name = tuple[str, str]
+
 
 def shown(
     events: Sequence[Event], model: Model, *, since: float = 0.0, scene: str = "", scales: Scales | None = None
@@ -37,19 +39,11 @@ def named(
     events: Sequence[Event], model: Model, *, since: float = 0.0, scene: str = "", scales: Scales | None = None
 ) -> Iterator[tuple[tuple[str, str], Group]]:
     """The same, each with the name of its list."""
-    ordered = sorted(events, key=lambda each: each.time)
-    values = np.array([np.nan if each.value is None else each.value for each in ordered], np.float64)
-    says = interests([each.type for each in ordered], values, scales)
-    lists: dict[tuple[str, str], list[Event]] = defaultdict(list)
-    done: dict[tuple[str, str], list[tuple[Event, float]]] = defaultdict(list)
-    for event, interest in zip(ordered, says.tolist(), strict=True):
-        if event.type not in EXPOSE:
-            done[event.user_id, event.item_id].append((event, interest))
-        elif event.time >= since and scene in {"", event.scene}:
-            lists[_list_of(event)].append(event)
+    ordered = _with_interest(events, scales)
+    lists, done = _gathered(ordered, since, scene)
     persons: dict[str, Person] = defaultdict(Person)
     numbers: dict[str, int] = {}
-    for event, interest in zip(ordered, says.tolist(), strict=True):
+    for event, interest in ordered:
         if event.type not in EXPOSE:
             persons[event.user_id].remember(event.item_id, event.time, interest, *model.about(event.item_id))
         elif listed := lists.pop(name := _list_of(event), ()):
@@ -58,6 +52,36 @@ def named(
                 labels = [_label(each, done[each.user_id, each.item_id]) for each in known.values()]
                 number = numbers.setdefault(event.user_id, len(numbers))
                 yield name, _group(list(known.values()), labels, persons[event.user_id], model, number)
+
+
+def showings(events: Sequence[Event], *, scene: str, scales: Scales | None = None) -> Iterator[tuple[Event, bool]]:
+    """Each showing of an item in the lists of a scene, and whether it was chosen there."""
+    lists, done = _gathered(_with_interest(events, scales), 0.0, scene)
+    for listed in lists.values():
+        for each in listed:
+            yield each, _label(each, done[each.user_id, each.item_id]) > 0
+
+
+def _with_interest(events: Sequence[Event], scales: Scales | None) -> list[tuple[Event, float]]:
+    """The events in the order of time, each with what it says."""
+    ordered = sorted(events, key=lambda each: each.time)
+    values = np.array([np.nan if each.value is None else each.value for each in ordered], np.float64)
+    says = interests([each.type for each in ordered], values, scales)
+    return list(zip(ordered, says.tolist(), strict=True))
+
+
+def _gathered(
+    ordered: Sequence[tuple[Event, float]], since: float, scene: str
+) -> tuple[dict[_Name, list[Event]], dict[_Name, list[tuple[Event, float]]]]:
+    """What each list showed, and what each person did with each item (both are pairs of names)."""
+    lists: dict[_Name, list[Event]] = defaultdict(list)
+    done: dict[_Name, list[tuple[Event, float]]] = defaultdict(list)
+    for event, interest in ordered:
+        if event.type not in EXPOSE:
+            done[event.user_id, event.item_id].append((event, interest))
+        elif event.time >= since and scene in {"", event.scene}:
+            lists[_list_of(event)].append(event)
+    return lists, done
 
 
 def _group(listed: Sequence[Event], labels: Sequence[int], person: Person, model: Model, number: int) -> Group:
@@ -70,7 +94,7 @@ def _group(listed: Sequence[Event], labels: Sequence[int], person: Person, model
     plain = np.array(
         [each.scores["relevance"] for each in listed] if told else [-place for place in places], np.float64
     )
-    return Group(number, rows, lines, np.array(labels, np.int32), plain, np.array(places, np.int64))
+    return Group(number, rows, lines, np.array(labels, np.int32), plain, np.array(places, np.int64), person.events)
 
 
 def _label(seen: Event, done: Sequence[tuple[Event, float]]) -> int:

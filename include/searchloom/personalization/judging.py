@@ -1,57 +1,28 @@
 """A personal model on what people did later: against the one that serves, and against what is popular.
 
 Lists are judged by what each person liked after the cut for the first time (nDCG@10), searches by what was chosen of
-them (nDCG@10 of the documents that were shown). Differences are paired, with 95 % bootstrap intervals over persons.
+them (nDCG@10 of the documents that were shown), and by what the log says that people would have chosen (``offpolicy``).
+Differences are paired, with 95 % bootstrap intervals over persons.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from searchloom.personalization import offpolicy
+from searchloom.personalization.difference import Difference
 from searchloom.personalization.events import Event, Log
-from searchloom.personalization.exposures import named
+from searchloom.personalization.exposures import named, showings
 from searchloom.personalization.groups import cases
 from searchloom.personalization.learning import SEARCH
-from searchloom.personalization.ranker import interval, learn, ndcg
+from searchloom.personalization.ranker import Group, interval, learn, ndcg
 from searchloom.personalization.replay import person_of
 from searchloom.personalization.serve import Personal
 from searchloom.personalization.trial import Sizes, drawn
 
-Verdict = Literal["better", "worse", "not enough evidence"]
-
-LEAST_PERSONS = 20
-TOLERANCE = 0.01
-"""Of the rival's value: who loses less than this has learned from newer events at no price."""
 _DEPTH = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Mean nDCG@10 of the candidate and of its rival, and the interval of the difference, over so many persons."""
-
-    persons: int
-    candidate: float
-    rival: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> Verdict:
-        """What may be said of it."""
-        if self.persons < LEAST_PERSONS:
-            return "not enough evidence"
-        if self.low > 0:
-            return "better"
-        return "worse" if self.high < -TOLERANCE * self.rival else "not enough evidence"
-
-    def figures(self, name: str) -> dict[str, float]:
-        """As they stand on a card."""
-        values = {"candidate": self.candidate, "rival": self.rival, "low": self.low, "high": self.high}
-        return {f"{name}.persons": float(self.persons)} | {f"{name}.{what}": round(n, 5) for what, n in values.items()}
 
 
 def popularity(candidate: Personal) -> Personal:
@@ -75,20 +46,48 @@ def lists(before: Log, after: Log, candidate: Personal, rival: Personal, sizes: 
     return _difference(persons, mine, other)
 
 
-def searches(events: Sequence[Event], since: float, candidate: Personal, rival: Personal) -> Difference:
-    """Searches after the cut in which something was chosen: what each would have put first of what was shown."""
-    judged = []
-    for personal in (candidate, rival):
-        found = named(events, personal.model, since=since, scene=SEARCH, scales=personal.scales)
-        judged.append(
-            {
-                name: (group.person, ndcg(personal.searcher.scores(group.lines, group.plain), group.labels))
-                for name, group in found
-                if group.labels.any()
-            }
-        )
-    both = sorted(judged[0].keys() & judged[1].keys())
-    return _difference([judged[0][name][0] for name in both], *([one[name][1] for name in both] for one in judged))
+def searches(events: Sequence[Event], since: float, candidate: Personal, rival: Personal) -> dict[str, Difference]:
+    """Searches after the cut in which something was chosen: ``searches`` and ``clicks``.
+
+    The first is what each would have put first of what was shown, the second what that would have earned: there both
+    orders are as they would be served, and the log's own places are taken out.
+    """
+    mine, other = (
+        {
+            name: group
+            for name, group in named(events, personal.model, since=since, scene=SEARCH, scales=personal.scales)
+            if group.labels.any()
+        }
+        for personal in (candidate, rival)
+    )
+    both = sorted(mine.keys() & other.keys())
+    gains = (
+        [ndcg(personal.searcher.scores(groups[name].lines, groups[name].plain), groups[name].labels) for name in both]
+        for personal, groups in ((candidate, mine), (rival, other))
+    )
+    choices = offpolicy.Choices.of(
+        row for name in both for row in _chosen((candidate, mine[name]), (rival, other[name]))
+    )
+    seen = offpolicy.examined(showings(events, scene=SEARCH, scales=candidate.scales))
+    return {
+        "searches": _difference([mine[name].person for name in both], *gains),
+        "clicks": offpolicy.estimate(choices, seen),
+    }
+
+
+def _chosen(*sides: tuple[Personal, Group]) -> Iterator[tuple[int, int, int, int]]:
+    """What was chosen of one list: person, logged place, the place that each side gives it, among what both know."""
+    orders = [[personal.model.ids[group.rows[at]] for at in personal.replayed(group)] for personal, group in sides]
+    common = set(orders[0]) & set(orders[1])
+    model, group = sides[0][0].model, sides[0][1]
+    places = group.positions if group.positions is not None else np.arange(len(group.rows))
+    items = [model.ids[row] for row in group.rows]
+    logged = {item: int(place) for item, place in zip(items, places, strict=True) if item in common}
+    slots = sorted(logged.values())
+    given = [dict(zip((item for item in order if item in common), slots, strict=True)) for order in orders]
+    for item, label in zip(items, group.labels, strict=True):
+        if label and item in common:
+            yield group.person, logged[item], given[0][item], given[1][item]
 
 
 def _difference(persons: Sequence[int], mine: Sequence[float], other: Sequence[float]) -> Difference:

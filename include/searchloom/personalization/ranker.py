@@ -35,7 +35,10 @@ _DEPTH = 8
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Candidates of one person at one moment. ``plain``: their scores in the order that needs no person."""
+    """Candidates of one person at one moment. ``plain``: their scores in the order that needs no person.
+
+    ``positions`` from 0, where they were shown; ``history``: how much the person had done.
+    """
 
     person: int
     rows: Ints
@@ -43,6 +46,7 @@ class Group:
     labels: NDArray[np.int32]
     plain: Floats
     positions: Ints | None = None
+    history: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +194,18 @@ def interval(differences: NDArray[np.float64], persons: Sequence[int], *, seed: 
     What one person brings is not independent: persons are drawn, not differences.
     """
     person = np.unique(np.asarray(persons), return_inverse=True)[1]
-    counts = np.bincount(person)
-    sums = np.bincount(person, differences)
+    sums, counts = np.bincount(person, differences), np.bincount(person)
+    return ratio_interval(sums.astype(np.float64), counts.astype(np.float64), seed=seed)
+
+
+def ratio_interval(sums: Floats, weights: Floats, *, seed: int = 7) -> tuple[float, float]:
+    """The 95 % bootstrap interval of the sum of ``sums`` over that of ``weights``, of which each person brings one."""
     generator = np.random.default_rng(seed)
-    means = []
+    ratios = []
     for _ in range(_RESAMPLES // _BLOCK):
-        drawn = generator.integers(0, len(counts), (_BLOCK, len(counts)))
-        means.append(sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
+        drawn = generator.integers(0, len(weights), (_BLOCK, len(weights)))
+        ratios.append(sums[drawn].sum(axis=1) / weights[drawn].sum(axis=1))
+    low, high = np.quantile(np.concatenate(ratios), [0.025, 0.975])
     return float(low), float(high)
 
 

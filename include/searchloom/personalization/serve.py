@@ -21,7 +21,7 @@ from searchloom.personalization.groups import recalled
 from searchloom.personalization.model import Model, Recall
 from searchloom.personalization.order import explored, floored, spread
 from searchloom.personalization.person import Person
-from searchloom.personalization.ranker import Ranker, standard
+from searchloom.personalization.ranker import Group, Ranker, blended, standard
 from searchloom.personalization.reasons import reasons
 from searchloom.personalization.sparse import Ints
 
@@ -97,7 +97,7 @@ class Personal:
         recall = Recall.of(self.model, person)
         plain = standard(relevance)
         scores = plain
-        trust = person.events / (person.events + _TRUST)
+        trust = _trust(person.events)
         personal = None
         if trust and self.searcher.weight:
             matches = {
@@ -119,6 +119,12 @@ class Personal:
             )
             for place in order.tolist()
         ]
+
+    def replayed(self, group: Group) -> Ints:
+        """The places of a search that was logged, in the order in which ``order`` would have put them."""
+        weight = self.searcher.weight * _trust(group.history)
+        scores = blended(self.searcher.trees.scores(group.lines), group.plain, weight) if weight else group.plain
+        return floored(np.argsort(-scores, kind="stable"), group.plain)
 
     def recommend(
         self,
@@ -147,7 +153,7 @@ class Personal:
         plain = np.nan_to_num(lines[:, FEATURES.index(self.plain)].astype(np.float64))
         if not plain.any():
             plain = np.nan_to_num(lines[:, FEATURES.index("popular_week")].astype(np.float64))
-        trust = person.events / (person.events + _TRUST)
+        trust = _trust(person.events)
         weight = self.ranker.weight * trust
         scores = standard(plain)
         if weight:
@@ -190,6 +196,10 @@ def _scales(path: Path) -> Scales:
         return {kind: Scale(np.array(each["marks"], np.float64), each["is_rating"]) for kind, each in found.items()}
     except (OSError, ValueError, KeyError) as error:
         raise Terminal(f"{path} holds no scales of values: {error}; train the personal order again") from error
+
+
+def _trust(events: int) -> float:
+    return events / (events + _TRUST)
 
 
 def _by_row(model: Model, weights: Mapping[str, float]) -> list[tuple[int, float]]:

@@ -27,9 +27,15 @@ class Dealt(NamedTuple):
 
 
 def dealt(experiment: Experiment, caller: Caller) -> Dealt | None:
-    """The arm that a person is in; None where no experiment runs."""
+    """The arm that a person is in; None where no experiment runs.
+
+    In an interleaved experiment everybody is in both: what one of them has stays on, and the name is the experiment's.
+    """
     if not experiment.arms:
         return None
+    if experiment.interleaved:
+        has = {switch: any(getattr(arm, switch) for arm in experiment.arms.values()) for switch in SWITCHES}
+        return Dealt(experiment.name, Arm(**has))
     person = f"{experiment.name}\0{caller.access.tenant}\0{caller.user}".encode()
     place = int.from_bytes(hashlib.blake2b(person, digest_size=8).digest()) / _WHOLE
     place *= sum(arm.share for arm in experiment.arms.values())

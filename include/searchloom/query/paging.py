@@ -57,7 +57,7 @@ def read(request: SearchRequest, access: Access) -> Position | None:
     head, rest = raw[:_HEAD], raw[_HEAD:]
     if len(head) != _HEAD or head[0] != _VERSION or len(rest) % _SHOWN:
         raise _damaged()
-    if head[5:] != _digest(request, access):
+    if head[5:] != digest(request, access):
         raise UsageError(
             "page_token: it belongs to another search; send the same query, corpus, mode and filters, "
             "or leave it out to start over"
@@ -69,18 +69,19 @@ def read(request: SearchRequest, access: Access) -> Position | None:
 def token(request: SearchRequest, access: Access, release: int, before: Position | None, page: Sequence[str]) -> str:
     """Return the token for the page after this one, which shows the documents ``page``."""
     shown = sorted((before.shown if before else frozenset()) | {_short(doc_id) for doc_id in page})
-    raw = bytes([_VERSION]) + release.to_bytes(4) + _digest(request, access) + b"".join(shown)
+    raw = bytes([_VERSION]) + release.to_bytes(4) + digest(request, access) + b"".join(shown)
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def digest(request: SearchRequest, access: Access) -> bytes:
+    """What is asked, and with which rights: the same for every page of a search."""
+    asked = request.model_dump_json(exclude=_NOT_PART_OF_THE_SEARCH)
+    rights = "\0".join((access.tenant, *sorted(access.groups)))
+    return hashlib.blake2b(f"{asked}\0{rights}".encode(), digest_size=_DIGEST).digest()
 
 
 def _short(doc_id: str) -> bytes:
     return hashlib.blake2b(doc_id.encode(), digest_size=_SHOWN).digest()
-
-
-def _digest(request: SearchRequest, access: Access) -> bytes:
-    asked = request.model_dump_json(exclude=_NOT_PART_OF_THE_SEARCH)
-    rights = "\0".join((access.tenant, *sorted(access.groups)))
-    return hashlib.blake2b(f"{asked}\0{rights}".encode(), digest_size=_DIGEST).digest()
 
 
 def _damaged() -> UsageError:

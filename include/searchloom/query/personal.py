@@ -17,7 +17,8 @@ class Ordered:
     """All candidates, best first, their scores blended; and what was said of each that is known, by doc_id.
 
     ``reasons`` say why one stands where it does, ``airec`` is what AIRec said of it, ``missing`` names parts that were
-    left out, ``version`` is the model's.
+    left out, ``version`` is the model's. ``teams``: in an interleaved list, the arm that placed a document; of neither,
+    where both would have.
     """
 
     ranked: Sequence[Ranked]
@@ -26,6 +27,7 @@ class Ordered:
     airec: Mapping[str, float] = field(default_factory=dict)
     missing: Sequence[str] = ()
     version: str | None = None
+    teams: Mapping[str, str] = field(default_factory=dict)
 
 
 class PersonalOrder(Protocol):

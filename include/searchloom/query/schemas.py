@@ -173,17 +173,27 @@ class SearchAnswer(BaseModel):
     next_page: str | None = Field(default=None, description="page_token of the next page; null: this is the last one")
     timings: dict[str, float] | None = Field(default=None, description="ms of each step, with explain")
     personal: str | None = Field(default=None, description="version of the personal model that had a say; null: none")
-    arm: str | None = Field(default=None, description="of the experiment that runs; goes back with events")
+    arm: str | None = Field(
+        default=None,
+        description="EXPERIMENT/ARM; of an interleaved experiment, whose two arms share the list, its name alone; "
+        "goes back with events",
+    )
     _told: Mapping[str, Mapping[str, float]] = PrivateAttr(default_factory=dict)
+    _teams: Mapping[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def told(self) -> Mapping[str, Mapping[str, float]]:
         """What ordered each result without a person, and what each part said of it; for the event log alone."""
         return self._told
 
-    def tell(self, told: Mapping[str, Mapping[str, float]]) -> None:
-        """Note that."""
-        self._told = told
+    @property
+    def teams(self) -> Mapping[str, str]:
+        """The arm that placed a result, in an interleaved list; for the event log alone: nobody is to see it."""
+        return self._teams
+
+    def tell(self, told: Mapping[str, Mapping[str, float]], teams: Mapping[str, str]) -> None:
+        """Note both."""
+        self._told, self._teams = told, teams
 
 
 class Suggestion(BaseModel):

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from searchloom import tracing
 from searchloom.engines.fusion import Ranked
@@ -21,6 +22,7 @@ from searchloom.query import documents, paging
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.documents import Stages
+from searchloom.query.interleaving import Duel
 from searchloom.query.paging import Position
 from searchloom.query.personal import Ordered, PersonalOrder
 from searchloom.query.rerank import Judge, Reranked, rerank
@@ -62,18 +64,23 @@ class SearchPipeline:
         caller: Caller,
         deadline: Deadline,
         position: Position | None = None,
+        *,
+        duel: Duel | None = None,
     ) -> SearchAnswer:
         """Return the documents of the release that this caller may see, best first.
 
-        ``position`` is what the request's page token says. Raises ``ServiceUnavailable`` when no engine answers, or,
-        in mode ``vector``, the embedding service does not.
+        ``position`` is what the request's page token says, ``duel`` whose orders become one list. Raises
+        ``ServiceUnavailable`` when no engine answers, or, in mode ``vector``, the embedding service does not.
         """
         work = Work.begin(request, release, caller, deadline)
         engine, found = await self._retrieval.find(work)
         with work.timing("fuse"):
             fused = documents.rank(work, found)
         reranked, texts = await self._reranked(work, engine, fused)
-        ordered = await self._ordered(work, reranked.ranked)
+        if duel:
+            ordered = await duel.drafted(fused, reranked.ranked, partial(self._ordered, work))
+        else:
+            ordered = await self._ordered(work, reranked.ranked)
         page = await self._page(work, engine, ordered.ranked, texts, position)
         stages = Stages(
             found=found,
@@ -189,5 +196,5 @@ class SearchPipeline:
             timings=work.timings if request.explain else None,
             personal=stages.ordered.version,
         )
-        answer.tell(documents.told(stages, there))
+        answer.tell(documents.told(stages, there), stages.ordered.teams)
         return answer

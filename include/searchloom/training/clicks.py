@@ -1,10 +1,8 @@
 """Clicks as judgments: what was clicked more often than its place on the page explains.
 
-The position-based model: P(click) = P(seen at this position) x P(relevant). The first factor is estimated from the
-log itself, by expectation maximisation over all (query, document) that were shown (Wang et al., "Position bias
-estimation for unbiased learning to rank in personal search", WSDM 2018), and held near 1/position where a position was
-rarely shown. Relevance is then the clicks, each weighted by the inverse of its propensity (Joachims et al., "Unbiased
-learning-to-rank with biased feedback", WSDM 2017).
+The position-based model: P(click) = P(seen at this position) x P(relevant). The first factor is estimated from the log
+itself, over all (query, document) that were shown. Relevance is then the clicks, each weighted by the inverse of its
+propensity (Joachims et al., "Unbiased learning-to-rank with biased feedback", WSDM 2017).
 """
 
 from __future__ import annotations
@@ -18,9 +16,9 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from searchloom.cloud.oss import ObjectInfo, Oss
+from searchloom.personalization.examination import propensities
 from searchloom.training.splits import draw, plain
 
 log = logging.getLogger(__name__)
@@ -28,10 +26,7 @@ log = logging.getLogger(__name__)
 CLICKS = frozenset({"click", "like", "collect", "comment", "share", "download", "cart", "buy"})
 _EVENTS = "events/"
 _MOST_POSITION = 50  # further down positions are taken together
-_PRIOR_SHOWN = 50.0  # impressions that the prior propensity of a position counts for
-_LEAST_PROPENSITY = 0.1  # caps the weight of one click at 10
-_PRIOR_RELEVANCE, _PRIOR_PAIR = 0.1, 1.0
-_ROUNDS = 30
+_PRIOR_SHOWN = 1.0  # impressions by which a document seems less relevant than it did to the few who saw it
 _LEAST_WEIGHT = 0.1  # below this share of its query's best document it is no answer
 
 
@@ -88,31 +83,6 @@ def judged(events: Iterable[Mapping[str, Any]], *, known: Mapping[str, str], min
     return log_.answers(min_clicks)
 
 
-def propensities(
-    pairs: NDArray[np.int64], positions: NDArray[np.int64], shown: NDArray[np.float64], clicked: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Estimate P(seen) of positions 0, 1, ... from rows of (pair, position, times shown, times clicked).
-
-    The first position is seen always; nothing is below ``_LEAST_PROPENSITY``.
-    """
-    places = int(positions.max(initial=0)) + 1
-    prior = 1 / np.arange(1.0, places + 1)
-    seen, count = prior.copy(), int(pairs.max(initial=-1)) + 1
-    relevance = np.full(count, _PRIOR_RELEVANCE)
-    shown_at = np.bincount(positions, shown, places) + _PRIOR_SHOWN
-    shown_of = np.bincount(pairs, shown, count) + _PRIOR_PAIR
-    for _ in range(_ROUNDS):
-        both = seen[positions] * relevance[pairs]
-        unclicked = (shown - clicked) / np.maximum(1 - both, 1e-9)
-        was_seen = clicked + unclicked * (seen[positions] - both)
-        was_relevant = clicked + unclicked * (relevance[pairs] - both)
-        seen = (np.bincount(positions, was_seen, places) + _PRIOR_SHOWN * prior) / shown_at
-        relevance = (np.bincount(pairs, was_relevant, count) + _PRIOR_PAIR * _PRIOR_RELEVANCE) / shown_of
-        relevance *= seen[0]  # only the product is known: the first position is the measure
-        seen /= seen[0]
-    return np.clip(seen, _LEAST_PROPENSITY, 1.0)
-
-
 class _Log:
     """What was shown and clicked: query -> item -> position -> users."""
 
@@ -152,7 +122,7 @@ class _Log:
         shown = np.maximum([self._shown[row] for row in rows], clicked)  # exposures may be logged in part
         seen = propensities(pairs, positions, shown, clicked)
         total = np.bincount(pairs, clicked)
-        relevance = np.bincount(pairs, clicked / seen[positions]) / (np.bincount(pairs, shown) + _PRIOR_PAIR)
+        relevance = np.bincount(pairs, clicked / seen[positions]) / (np.bincount(pairs, shown) + _PRIOR_SHOWN)
         best: dict[str, float] = defaultdict(float)
         enough = [(pair, index) for pair, index in number.items() if total[index] >= min_clicks]
         for (query, _), index in enough:

@@ -23,10 +23,11 @@ def shown(
     arm: str | None = None,
     first: int = 1,
     told: Mapping[str, Mapping[str, float]] | None = None,
+    teams: Mapping[str, str] | None = None,
 ) -> list[Record]:
     """One expose event a document, in the order in which they were shown; ``first`` is the place of the first.
 
-    ``told`` is what each part said of them.
+    ``told`` is what each part said of them, ``teams`` who placed them in an interleaved list.
     """
     now = datetime.now(UTC)
     return [
@@ -45,6 +46,7 @@ def shown(
             corpus=corpus,
             scene=scene,
             scores=dict(told[doc_id]) if told and doc_id in told else None,
+            team=(teams or {}).get(doc_id),
         )
         for place, doc_id in enumerate(doc_ids, start=first)
     ]
@@ -63,4 +65,5 @@ def search_shown(answer: SearchAnswer, caller: Caller, *, first: int) -> list[Re
         arm=answer.arm,
         first=first,
         told=answer.told,
+        teams=answer.teams,
     )

@@ -110,6 +110,9 @@ class Record(BaseModel):
     scores: dict[str, float] | None = Field(
         default=None, description="of what was shown: the relevance that ordered it, and what each part said"
     )
+    team: str | None = Field(
+        default=None, description="of what an interleaved search showed: the arm that placed it; absent: neither alone"
+    )
 
     @property
     def day(self) -> str:
@@ -119,7 +122,7 @@ class Record(BaseModel):
     def line(self) -> bytes:
         """The record as a line of the log."""
         moment = self.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        unsaid = {"scores"} if self.scores is None else None
+        unsaid = {name for name in ("scores", "team") if getattr(self, name) is None}
         fields = self.model_dump(mode="json", exclude=unsaid) | {"time": moment}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 

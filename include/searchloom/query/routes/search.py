@@ -11,6 +11,7 @@ from searchloom.query import arms, failures, paging
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.events.expose import search_shown
+from searchloom.query.interleaving import Duel
 from searchloom.query.parts import Parts, caller_of, parts_of
 from searchloom.query.schemas import MAX_QUERY, Corpora, CorpusInfo, SearchAnswer, SearchRequest, Suggestions
 from searchloom.query.suggest import suggest
@@ -31,11 +32,12 @@ def add(app: FastAPI) -> None:
         deadline = Deadline.after(parts.settings.query.deadline_ms / 1000)
         mine = arms.dealt(parts.settings.experiment, caller)
         body = arms.in_arm(body, mine)
+        duel = Duel.of(parts.settings.experiment, body, caller)
         position = paging.read(body, caller.access)
         live = parts.releases.live(body.corpus)
         release = parts.releases.numbered(body.corpus, position.release) if position else live
         async with parts.admission.turn(deadline):
-            answer = await parts.pipeline.search(body, release, caller, deadline, position)
+            answer = await parts.pipeline.search(body, release, caller, deadline, position, duel=duel)
         answer.arm = mine.name if mine else None
         request.state.access |= {"corpus": body.corpus, "engine": answer.engine, "degraded": answer.degraded}
 

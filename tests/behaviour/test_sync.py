@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alibabacloud_airec20201126 import models
@@ -13,6 +12,7 @@ from alibabacloud_airec20201126.client import Client
 from searchloom.cloud.airec_names import scope, user_key
 from searchloom.cloud.airec_rows import recommend_query
 from searchloom.errors import Terminal
+from searchloom.personalization.events import EMPTY
 from searchloom.personalization.privacy import erase
 from tests.behaviour.world import NOW, World, differences
 
@@ -156,6 +156,13 @@ def test_events_about_unknown_documents_are_dead_letters_until_a_replay_finds_th
     assert (len(world.behaviour()), len(world.dead())) == (2, 2)
 
 
+def test_searches_that_found_nothing_are_no_behaviour_of_airecs(world: World) -> None:
+    world.documents(1)
+    world.log(world.event("-", kind=EMPTY))
+    report = world.sync()
+    assert (world.behaviour(), world.dead(), differences(report)) == ([], [], NOTHING)
+
+
 def test_a_person_who_is_erased_between_plan_and_push_is_not_sent_and_leaves_airec(world: World) -> None:
     (document,) = world.documents(1)
     world.log(world.event(document), world.event(document, user="bob"))
@@ -183,10 +190,22 @@ def test_a_person_who_comes_back_after_the_erasure_is_a_new_one(world: World) ->
     erase(world.oss, "ann")
     world.sync()
     assert world.told("user") == {}
-    time.sleep(1.1)  # AIRec's times are whole seconds: within the one of the erasure nobody is new
-    world.log(world.event(document, moment=NOW + timedelta(minutes=50)), day=NOW.date().isoformat())
+    (mark,) = world.oss.list("privacy/erased/")
+    world.oss.put_json(mark.key, {"time": (NOW - timedelta(hours=1)).timestamp()})  # as if it were an hour ago
+    world.log(world.event(document, moment=NOW - timedelta(minutes=50)))
     world.sync()
-    assert int(world.told("user")["default/ann"]["register_time"]) >= int(NOW.timestamp())
+    assert int(world.told("user")["default/ann"]["register_time"]) == int((NOW - timedelta(minutes=50)).timestamp())
+
+
+@pytest.mark.parametrize("minutes", [4, 50, 90])
+def test_an_event_whose_clock_is_ahead_does_not_outlive_an_erasure(world: World, minutes: int) -> None:
+    (document,) = world.documents(1)
+    world.sync()
+    erase(world.oss, "ann")
+    ahead = world.event(document, moment=datetime.now(UTC) + timedelta(minutes=minutes))
+    world.log(ahead, day=NOW.date().isoformat())  # from a spool that was uploaded late
+    assert wanted(world.sync()) == NOTHING
+    assert (world.behaviour(), world.told("user"), world.dead()) == ([], {}, [])
 
 
 def test_a_corpus_without_documents_leaves_its_events_for_later(world: World) -> None:

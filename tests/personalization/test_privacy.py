@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ import pytest
 from pydantic import SecretStr
 
 from searchloom.cloud.oss import Oss
+from searchloom.engines.interface import Access
 from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import Person
 from searchloom.personalization.privacy import erase, erased, export, kept
 from searchloom.personalization.store import Store
+from searchloom.query.auth import Caller
+from searchloom.query.events.schema import AHEAD, Record, checked
 from searchloom.settings import Oss as OssSettings
 from tests.servers import local_cloud
 
@@ -76,3 +80,17 @@ def test_old_events_that_come_after_the_erasure_are_left_out_and_new_ones_count(
     assert "ann" not in json.dumps(marks)
     late, new, other = event("ann", "x"), event("ann", "y", time=4e9), event("bob", "x")
     assert list(kept([late, new, other], marks)) == [new, other]
+
+
+def test_an_event_that_was_taken_with_a_clock_ahead_does_not_outlive_the_erasure(oss: Oss) -> None:
+    caller = Caller("ann", Access("default"))
+    now = datetime.now(UTC)
+    given = {"event_id": "e", "type": "click", "item_id": "x"}
+    taken = checked({**given, "time": (now + AHEAD).isoformat()}, caller, now)
+    assert isinstance(taken, Record)
+    assert "lies in the future" in str(checked({**given, "time": (now + AHEAD * 1.1).isoformat()}, caller, now))
+    erase(oss, "ann")  # while it waits on the disk of a query module
+    write(oss, "0/late", json.loads(taken.line()))
+    later = event("ann", "y", time=(datetime.now(UTC) + AHEAD + timedelta(seconds=1)).timestamp())
+    found = [json.loads(line) for line in oss.get("events/dt=2026-11-20/late.jsonl").splitlines()]
+    assert list(kept([*found, later], erased(oss))) == [later]

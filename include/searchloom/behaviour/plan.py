@@ -227,6 +227,9 @@ class _Work:
             for event in group:
                 name = str(event.get("tenant") or "default"), str(event.get("item_id"))
                 made = rows.behaviour(event, documents.get(name), self._scheme, clock)
+                if self.erasures.covers(made.person, made.time):  # its own clock said that it was later
+                    self.counts["events of erased people"] += 1
+                    continue
                 if isinstance(made, Planned):
                     self._people[made.person] = rows.seen(self._people.get(made.person), made)
                 yield made

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 STATE_FOLDER = "personal"
 """Below ``settings.state``: a folder for each corpus, in it one for each version with the model and the persons."""
+AHEAD_S = 300.0
+"""How far a sender's clock may be ahead: what is stamped so long after an erasure may have been done before it."""
 MAX_HEARD = 20_000
 MAX_HEARD_OF_ONE = 100
 

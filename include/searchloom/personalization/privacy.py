@@ -1,7 +1,8 @@
 """What is kept of one person, told or erased: the event log in OSS and the store that serves.
 
 An erasure leaves a mark (a hash of tenant and user, and the moment): events from before it that arrive late, from a
-process that had not uploaded them yet or from a replay, are left out by whoever reads the log with ``kept``. Models
+process that had not uploaded them yet or from a replay, are left out by whoever reads the log with ``kept``. A sender's
+clock may be ahead by ``AHEAD_S``, so what is stamped until so long after the erasure counts as done before it. Models
 learn from the log alone, so the next training has never heard of the person.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound, Terminal
 from searchloom.personalization.events import seconds
-from searchloom.personalization.heard import key_of
+from searchloom.personalization.heard import AHEAD_S, key_of
 from searchloom.personalization.store import Store
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,10 @@ def erase(oss: Oss, user_id: str, *, tenant: str = _DEFAULT, store: Store | None
 
 
 class Marks:
-    """The marks of erasures: when each key (hexadecimal) was erased, in seconds since 1970; each is fetched once."""
+    """The marks of erasures, each fetched once: a person's key (hexadecimal) -> until when what he did is forgotten.
+
+    In seconds since 1970, ``AHEAD_S`` after the erasure.
+    """
 
     def __init__(self) -> None:
         self._etags: dict[str, str] = {}
@@ -89,7 +93,7 @@ class Marks:
         for key, etag in there.items():
             if self._etags.get(key) != etag:
                 try:
-                    self._moments[key] = float(oss.get_json(key)["time"])
+                    self._moments[key] = float(oss.get_json(key)["time"]) + AHEAD_S
                 except NotFound:
                     continue
                 self._etags[key] = etag
@@ -111,7 +115,7 @@ def mark_versions(oss: Oss) -> set[tuple[str, str]]:
 
 
 def kept(events: Iterable[Mapping[str, Any]], marks: Mapping[str, float]) -> Iterator[Mapping[str, Any]]:
-    """The events that no erasure is about; what a person does after his erasure counts again."""
+    """The events that no erasure is about; what a person does ``AHEAD_S`` after his erasure counts again."""
     for event in events:
         mark = marks.get(key_of(str(event.get("user_id")), str(event.get("tenant") or _DEFAULT)).hex())
         if mark is None or _moment(event) > mark:

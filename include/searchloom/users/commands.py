@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
-    """Tell everything that is known of a person: events, and what the personal order makes of them."""
+    """Tell everything that is known of a person: events, what the personal order makes of them, what AIRec was told."""
     from searchloom.cloud.oss import Oss
     from searchloom.users import everywhere
 
@@ -34,8 +34,16 @@ def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> Non
         typer.echo(f"  {event.get('time')}  {event.get('type')}  {event.get('corpus')}/{event.get('item_id')}")
     for name, person in known["stores"].items():
         typer.echo(f"{len(person['items']):,} documents are remembered by the personal model {name}")
+    for one in known["airec"]:
+        refused, waiting = len(one["dead_letters"]), len(one["waiting"]) + len(one["on_the_way"])
+        typer.echo(
+            f"AIRec's instance {one['instance']}, corpus {one['corpus']} took {len(one['events']):,} of the events"
+            f"{' and a row of the person' if one['user'] else ''}; {waiting:,} rows wait, {refused:,} are dead letters"
+        )
+        for letter in one["dead_letters"]:
+            typer.echo(f"  {letter['key']}: {letter['reason']}")
     if known["erased"] is not None:
-        typer.echo("an erasure was made; what is listed here was done after it")
+        typer.echo("an erasure was made; what is listed here was done after it, or came late and counts for nothing")
 
 
 @app.command()

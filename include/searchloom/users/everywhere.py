@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from searchloom.behaviour import privacy as behaviour
 from searchloom.cloud.airec import Airec
 from searchloom.cloud.airec_names import user_key
 from searchloom.cloud.airec_rows import Row
@@ -21,7 +22,8 @@ from searchloom.settings import Settings
 def export(oss: Oss, settings: Settings, user: str, *, tenant: str) -> dict[str, Any]:
     """Everything that is known of a person, as JSON; of one whom nobody knows the lists are empty.
 
-    AIRec can be asked for no user: all that it has of him came from the event log, and is here.
+    AIRec can be asked for no user: what it was told of him stands in the notes of the syncs, which are here (``airec``)
+    with the rows that wait for it and those that it refused.
     """
     known = privacy.export(oss, user, tenant=tenant)
     stores = {}
@@ -30,13 +32,15 @@ def export(oss: Oss, settings: Settings, user: str, *, tenant: str) -> dict[str,
             if store is not None:
                 stores[name] = privacy.stored(store, user, tenant=tenant)
     mark = privacy.erased(oss).get(key_of(user, tenant).hex())
-    return {**known, "stores": stores, "erased": mark}
+    told = behaviour.export(oss, user, tenant=tenant, events=known["events"])
+    return {**known, "stores": stores, "airec": told, "erased": mark}
 
 
 def erase(oss: Oss, settings: Settings, user: str, *, tenant: str) -> dict[str, Any]:
     """Erase a person everywhere; doing it again is harmless. Returns counts, and what AIRec was told.
 
-    Query modules on other machines read the mark within ``personal.refresh_s`` and erase him from their stores.
+    Query modules on other machines read the mark within ``personal.refresh_s`` and erase him from their stores; the
+    next sync takes him out of its notes and dead letters.
     """
     counts: dict[str, Any] = dict(privacy.erase(oss, user, tenant=tenant))
     for _, folder in _stores(settings.state):

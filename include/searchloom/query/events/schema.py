@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from searchloom.personalization.heard import AHEAD_S
 from searchloom.query.auth import Caller
 from searchloom.settings import CORPUS_PATTERN
 
@@ -19,7 +20,7 @@ EventType = Literal[
 MAX_EVENTS = 500
 """Of one request."""
 OLDEST = timedelta(days=30)
-AHEAD = timedelta(minutes=5)
+AHEAD = timedelta(seconds=AHEAD_S)
 """How far a sender's clock may be ahead."""
 
 _ID = r"^[A-Za-z0-9._:-]{1,64}$"
@@ -97,7 +98,7 @@ class Record(BaseModel):
     time: AwareDatetime
     user_id: Annotated[str, Field(min_length=1, max_length=256)]
     tenant: Annotated[str, Field(min_length=1, max_length=256)] = "default"
-    type: EventType
+    type: EventType | Literal["empty"]
     item_id: Annotated[str, Field(min_length=1, max_length=128)]
     position: int | None = None
     query: str | None = None

@@ -7,6 +7,10 @@ The order that is right for each person, learned anew every day from what people
 3. `promote`: the pointer `personal/{corpus}/CURRENT.json` is moved; query modules take the model up by themselves, make
    their persons anew from the event log, and go on with the old one until then.
 
+Beside it `look_for_drift` holds what people asked and chose in the last days against the weeks before: its log has a
+sentence for each figure, the report is `drift/{corpus}/{day}.json`, and the board *Releases* shows it. Nothing waits
+for it, and what has drifted stops nothing.
+
 * **A day** (`2026-11-20`): the newest `personal.days` days of the log up to that one. Runs by itself at 02:00 UTC for
   the day before, corpus `default`; other corpora are triggered. A backfilled day never replaces a model of later days.
 * **No day** (manual run without a partition key): up to today.
@@ -79,7 +83,22 @@ def train_personal() -> None:
             raise AirflowSkipException(f"{trained['verdict']}: {trained['summary']}")
         return daily.promote(OssHook().get_conn(), trained=trained)
 
+    @task(execution_timeout=timedelta(hours=1))
+    def look_for_drift(*, params: dict[str, Any], dag_run: Any) -> dict[str, Any]:
+        """Compare queries, their vectors and choices of the last days with those before."""
+        from alibaba_ai.hooks.oss import OssHook
+        from searchloom import settings
+        from searchloom.evaluation.drift import daily
+
+        return daily.look(
+            OssHook().get_conn(),
+            corpus=params["corpus"],
+            day=dag_run.partition_key or dag_run.run_after.date().isoformat(),
+            settings=settings.load(),
+        )
+
     promote(train(plan()))
+    look_for_drift()
 
 
 train_personal()

@@ -277,6 +277,18 @@ class Experiment(BaseModel):
         return self
 
 
+class Drift(BaseModel):
+    """When queries, their vectors and choices have drifted; whole weeks have the same weekdays on both sides."""
+
+    days: int = Field(default=7, ge=1, le=7, description="newest days, that are held against those before them")
+    reference_days: int = Field(default=28, ge=14, description="days before them")
+    min_people: int = Field(default=30, ge=10, description="who searched in each window; of fewer nothing is said")
+    share: float = Field(default=0.1, gt=0, lt=1, description="of a language, a length, what was never asked; moved by")
+    nothing_found: float = Field(default=0.05, gt=0, lt=1, description="share of searches that find nothing; moved by")
+    chosen: float = Field(default=0.2, gt=0, lt=1, description="share of a place's click-through rate; moved by")
+    told_apart: float = Field(default=0.1, gt=0, lt=0.5, description="AUC above 1/2 of telling recent queries")
+
+
 class Events(BaseModel):
     """The log of what was shown and what people did with it."""
 
@@ -325,6 +337,7 @@ class Settings(BaseSettings):
     events: Events = Events()
     personal: Personal = Personal()
     experiment: Experiment = Experiment()
+    drift: Drift = Drift()
     limits: Limits = Limits()
     training: Training = Training()
 

@@ -31,7 +31,9 @@ ROLLBACK_DAG = "rollback_release"
 _VERSION = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
 _FOLDER = Path(__file__).parent / "templates"
 _templates = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-_templates.globals |= {"interval": pictures.interval, "span": pictures.span}
+_templates.globals |= {
+    "interval": pictures.interval, "span": pictures.span, "shift": pictures.shift, "trend": pictures.trend
+}  # fmt: skip
 
 _POLICY = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'"
 _HEADERS = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}

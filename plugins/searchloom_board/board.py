@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from searchloom.cloud.oss import Oss
 from searchloom.embedding.card import Kind, model_prefix
 from searchloom.errors import ServiceNotFound
+from searchloom.evaluation.drift import report as drift
 from searchloom.evaluation.gate import GateReport
 from searchloom.release import registry
 from searchloom.release.document import Release
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 REPORTS = 20
 """Reports shown, the newest."""
+DRIFT_DAYS = 30
+"""Days whose drift is shown as a line."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Board:
     before: int | None
     releases: list[Release]
     judged: list[Judged]
+    drift: list[drift.Report]
 
     @property
     def both_engines(self) -> list[EngineName]:
@@ -68,7 +72,7 @@ def read(oss: Oss, corpus: str) -> Board:
     by_report = {release.gate.report: release.number for release in releases if release.gate}
     judged = [Judged(report, by_report.get(key), _curves(oss, report)) for key, report in _reports(oss, corpus)]
     before = live.previous if live else None
-    return Board(corpus, corpora(oss), live, before, releases, judged)
+    return Board(corpus, corpora(oss), live, before, releases, judged, drift.newest(oss, corpus, DRIFT_DAYS))
 
 
 def curve(oss: Oss, kind: Kind, version: str) -> bytes:

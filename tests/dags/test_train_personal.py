@@ -10,6 +10,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
 
 from searchloom.cloud.oss import Oss
+from searchloom.evaluation.drift import report
 from searchloom.orchestration.connections import environment
 from searchloom.personalization import published
 from searchloom.settings import HOME, Settings
@@ -47,13 +48,16 @@ def dag() -> DAG:
 def run(dag: DAG, corpus: str = CORPUS) -> dict[str, Any]:
     ended = dag.test(run_conf={"corpus": corpus})
     tasks = {task.task_id: task.state for task in ended.get_task_instances()}
-    return {**tasks, "state": ended.state, "trained": ended.get_task_instance("train").xcom_pull("train")}
+    told = {"trained": "train", "drift": "look_for_drift"}
+    returned = {name: ended.get_task_instance(task).xcom_pull(task) for name, task in told.items()}
+    return {**tasks, "state": ended.state, **returned}
 
 
 def test_with_too_little_behaviour_the_run_is_green_and_nothing_serves(dag: DAG, oss: Oss) -> None:
     ended = run(dag)
     assert (ended["state"], ended["train"], ended["promote"]) == ("success", "success", "skipped")
     assert "too little behaviour" in ended["trained"]["summary"]
+    assert ended["drift"]["verdict"] == "too little to say"
     assert published.current(oss, CORPUS) is None
 
 
@@ -62,6 +66,8 @@ def test_what_people_did_becomes_what_serves_and_a_second_run_changes_nothing(da
     ended = run(dag)
     assert (ended["state"], ended["promote"]) == ("success", "success")
     assert published.current(oss, CORPUS) == ended["trained"]["version"]
+    (found,) = report.newest(oss, CORPUS, 9)
+    assert (ended["drift"]["report"], found.recent.people) == (report.key(CORPUS, found.day), 60)
     assert run(dag)["trained"] == ended["trained"]
 
 

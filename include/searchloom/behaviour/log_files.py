@@ -12,6 +12,7 @@ from typing import Any
 from searchloom.behaviour.ledger import Ledger
 from searchloom.cloud.oss import ObjectInfo, Oss
 from searchloom.errors import ServiceNotFound
+from searchloom.personalization.events import EMPTY
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +55,17 @@ def outstanding(oss: Oss, ledger: Ledger, *, before: datetime | None, window_day
 
 
 def events(oss: Oss, file: LogFile, corpus: str) -> tuple[Sequence[Mapping[str, Any]], int]:
-    """The events of a file that are about a corpus, and how many lines held no event. A file that is gone is empty."""
+    """The events of a file that are about documents of a corpus, and how many lines held no event.
+
+    A file that is gone is empty.
+    """
     try:
         lines = oss.get(file.key).splitlines()
     except ServiceNotFound:  # its people were erased since it was listed
         return [], 0
     found, broken = list(_events(lines)), sum(1 for line in lines if line.strip())
-    return [event for event in found if (event.get("corpus") or "default") == corpus], broken - len(found)
+    mine = [event for event in found if (event.get("corpus") or "default") == corpus and event.get("type") != EMPTY]
+    return mine, broken - len(found)
 
 
 def _events(lines: Sequence[bytes]) -> Iterator[Mapping[str, Any]]:

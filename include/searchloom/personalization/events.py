@@ -22,8 +22,11 @@ from searchloom.errors import Terminal
 
 log = logging.getLogger(__name__)
 
-EXPOSE = frozenset({"expose", "exposure", "impression", "show", "shown"})
-"""Types that say only that an item was shown."""
+EMPTY = "empty"
+"""Type of what says that a search found nothing."""
+
+EXPOSE = frozenset({"expose", "exposure", "impression", "show", "shown", EMPTY})
+"""Types that say only that an item was shown, or that none was."""
 
 INTERESTS: Mapping[str, float] = {
     "click": 1.0, "view": 1.0, "stay": 1.0, "dwell": 1.0, "play": 1.0, "rating": 1.0, "rate": 1.0,

@@ -89,7 +89,7 @@ class PersonalModels:
     def heard(self, record: Record) -> None:
         """Take in what somebody has just done; it counts from the next search on."""
         recently = self._recently.get(record.corpus)
-        if recently is not None and record.type != "expose":
+        if recently is not None and record.type not in {"expose", "empty"}:
             did = Heard(record.item_id, record.type, record.time.timestamp(), record.value)
             recently.add(key_of(record.user_id, record.tenant), did)
 

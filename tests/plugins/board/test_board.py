@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 import tests.dags.airflow_home  # noqa: F401  Airflow reads its environment when it is imported
 from searchloom.cloud.oss import Oss
+from searchloom.evaluation.drift import report as drift
 from searchloom.evaluation.gate import Budget, Figure, GateReport, Guard, QueryDelta, report_key
 from searchloom.orchestration.connections import environment
 from searchloom.release.document import EmbeddingModel, Gate, Release, current_key, release_key
@@ -43,6 +44,8 @@ def oss(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oss]:
         client.put_json(current_key(CORPUS), {"release": 2, "before": 1})
         client.put(report_key(CORPUS, "manual__1"), _report("manual__1", "better").model_dump_json().encode())
         client.put(report_key(CORPUS, "manual__2"), _report("manual__2", "worse").model_dump_json().encode())
+        for day in (1, 2, 3):
+            drift.write(client, _drift(f"2026-11-0{day}"))
         client.put("models/embedding/own-2/curve.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>")
         yield client
 
@@ -104,6 +107,21 @@ def test_a_query_cannot_bring_code_into_the_page(airflow: TestClient) -> None:
     assert "<script>alert" not in answer.text
     assert "&lt;script&gt;alert" in answer.text
     assert "script-src 'self'" in answer.headers["content-security-policy"]
+
+
+def test_it_shows_what_has_drifted_how_far_and_since_when(airflow: TestClient) -> None:
+    page = asked_by(airflow, "VIEWER", f"/release-board/?corpus={CORPUS}").text
+    for shown in (
+        '<span class="chip drifted">drifted</span>',
+        "1200 searches of 90 people",
+        '<td>zh</td><td class="number">12.0 %</td><td class="number">31.0 %</td><td class="number">+19.0</td>',
+        "+19.0%, 95 % interval +15.0% to +23.0%, threshold 10.0%",
+        "3 days, at most 1.9 thresholds, 1.9 on the last",
+        "no release serves yet",
+        '<span class="chip too-little-to-say">too little to say</span>',
+        '<q dir="auto">&lt;script&gt;alert(1)&lt;/script&gt;',
+    ):
+        assert shown in page
 
 
 def test_nobody_and_strangers_see_nothing(airflow: TestClient) -> None:
@@ -169,6 +187,22 @@ def _figure(group: str, by: Any) -> Figure:
         low=0.02,
         high=0.06,
         p=0.001,
+    )
+
+
+def _drift(day: str) -> drift.Report:
+    line = drift.Line(name="zh", reference=0.12, recent=0.31, difference=0.19, low=0.15, high=0.23, threshold=0.1)
+    return drift.Report(
+        corpus=CORPUS,
+        day=day,
+        created=datetime(2026, 11, 4, tzinfo=UTC),
+        reference=drift.Window(first="2026-10-01", last="2026-10-28", searches=5000, people=100),
+        recent=drift.Window(first="2026-10-29", last="2026-11-04", searches=1200, people=90),
+        figures=[
+            drift.Figure.of("languages", [line]),
+            drift.Figure.unknown("vectors of queries", "no release serves yet"),
+        ],
+        new_queries=[drift.NewQuery(query=NASTY, people=4)],
     )
 
 

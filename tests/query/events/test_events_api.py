@@ -138,6 +138,19 @@ def test_what_searches_and_recommendations_showed_is_logged_by_the_service(
     assert [one["position"] for one in lines if one["scene"] == "similar"] == [1, 2]
 
 
+def test_a_search_that_finds_nothing_is_logged_as_that_and_only_the_service_can_say_so(
+    served: Settings, own: Settings, headers: Callable[..., dict[str, str]]
+) -> None:
+    copied_release(served, own)
+    with running(own) as client:
+        asked = {"query": "zxqvwk", "corpus": CORPUS, "mode": "bm25"}
+        assert client.post("/v1/search", json=asked, headers=headers()).json()["results"] == []
+        claimed = client.post("/v1/events", json={"events": [event(type="empty")]}, headers=headers()).json()
+        assert (claimed["accepted"], len(claimed["refused"])) == (0, 1)
+    (line,) = logged(Oss(own.oss))
+    assert (line["type"], line["query"], line["scene"], line["position"]) == ("empty", "zxqvwk", "search", None)
+
+
 def test_a_store_that_is_down_stops_nobody_and_loses_nothing(
     served: Settings, own: Settings, headers: Callable[..., dict[str, str]]
 ) -> None:

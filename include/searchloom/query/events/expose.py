@@ -10,6 +10,9 @@ from searchloom.query.auth import Caller
 from searchloom.query.events.schema import Record
 from searchloom.query.schemas import SearchAnswer
 
+NOTHING = "-"
+"""What stands for the document where none was found."""
+
 
 def shown(
     doc_ids: Sequence[str],
@@ -53,9 +56,13 @@ def shown(
 
 
 def search_shown(answer: SearchAnswer, caller: Caller, *, first: int) -> list[Record]:
-    """The expose events of a page of results; ``first`` is the place of its first result in the whole ranking."""
-    return shown(
-        [result.doc_id for result in answer.results],
+    """The expose events of a page of results; ``first`` is the place of its first result in the whole ranking.
+
+    A search that finds nothing is told by one event of type ``empty``.
+    """
+    ids = [result.doc_id for result in answer.results]
+    found = shown(
+        ids or [NOTHING],
         caller,
         corpus=answer.corpus,
         release=answer.release,
@@ -67,3 +74,6 @@ def search_shown(answer: SearchAnswer, caller: Caller, *, first: int) -> list[Re
         told=answer.told,
         teams=answer.teams,
     )
+    if ids:
+        return found
+    return [record.model_copy(update={"type": "empty", "position": None}) for record in found if first == 1]

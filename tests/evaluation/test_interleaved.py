@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from rich.console import Console
 
+from searchloom.evaluation import arms
 from searchloom.evaluation.interleaved import judged, searches
 from searchloom.query.interleaving import draft
 from searchloom.settings import Arm, Experiment
@@ -146,6 +148,17 @@ def test_who_asks_the_same_again_and_a_second_page_say_nothing_of_who_comes_firs
     assert report(again)["mismatch"]["first"] == {"mine": 1, "plain": 0}
     paged = [{**each, "position": each["position"] + 10} for each in again]
     assert report(paged)["mismatch"]["first"] == {"mine": 0, "plain": 0}
+
+
+def test_the_report_says_it_in_words() -> None:
+    console = Console(record=True, width=400)
+    for rows in (simulated(noisy(0.05), noisy(0.4), people=200, seed=1), simulated(noisy(1), None, people=9, seed=1)):
+        arms.show({"experiment": "e", "corpus": "c", **report(rows)}, console)
+    said = console.export_text()
+    assert "mine and plain in one list" in said
+    assert "600 searches of 200 people" in said
+    assert "mine wins" in said
+    assert "not enough evidence: the orders were the same in every search" in said
 
 
 def test_an_experiment_that_is_over_is_read_by_the_names_in_its_log() -> None:

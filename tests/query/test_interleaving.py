@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from searchloom.cloud.oss import Oss
-from searchloom.engines.interface import Access
+from searchloom.engines.fusion import Ranked
+from searchloom.engines.interface import Access, Hit
 from searchloom.evaluation import arms
 from searchloom.query.auth import Caller
 from searchloom.query.interleaving import Duel, draft
+from searchloom.query.personal import Ordered
 from searchloom.query.schemas import SearchRequest
 from searchloom.query.tokens import sign
 from searchloom.settings import Arm, Events, Experiment, Settings
@@ -78,6 +80,24 @@ def test_the_coin_is_fair_and_the_same_for_all_pages_of_a_search() -> None:
     assert [seed(next_page, one) for one in callers] == seeds
     assert seed(request.model_copy(update={"query": "tables"}), callers[0]) != seeds[0]
     assert Duel.of(Experiment(name="split", arms=ARMS), request, callers[0]) is None
+
+
+async def test_an_arm_without_the_reranker_places_in_the_order_that_was_before_it() -> None:
+    fused = [Ranked(name, 1 - at / 10, Hit(name, name, 0.0, {}, ""), None, None) for at, name in enumerate("abcd")]
+    read = [fused[2], fused[1], fused[0]]  # a load has deleted d meanwhile
+    asked: list[Sequence[Ranked]] = []
+
+    async def ordered(ranked: Sequence[Ranked]) -> Ordered:
+        asked.append(ranked)
+        return Ordered(ranked)
+
+    for second, placed in ((Arm(rerank=False), {"c": "read", "a": "unread"}), (Arm(), {})):
+        asked.clear()
+        one = await Duel(["read", "unread"], [Arm(), second], b"seed").drafted(fused, read, ordered)
+        assert one.teams == placed
+        assert sorted(each.doc_id for each in one.ranked) == ["a", "b", "c"]
+        assert one.ranked[2 if placed else 1].doc_id == "b"
+        assert len(asked) == 1 + bool(placed)  # arms that want the same ask once
 
 
 @pytest.mark.parametrize(
@@ -170,3 +190,5 @@ def test_who_placed_what_is_logged_and_what_people_choose_names_the_winner(
     assert told["interleaved"]["winner"] == "mine"
     assert (told["interleaved"]["people"], told["interleaved"]["differing"]) == (13, 12)
     assert not told["mismatch"]["alarm"]
+    over = arms.evaluate(Oss(own.oss), CORPUS, Experiment(name="duel", arms=ARMS), days=2)
+    assert over == told  # whatever the settings say now

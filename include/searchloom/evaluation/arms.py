@@ -95,13 +95,11 @@ def evaluate(oss: Oss, corpus: str, experiment: Experiment, *, days: int) -> dic
     def rows() -> Iterable[Mapping[str, Any]]:
         return logged.rows(oss, keys, corpus=corpus, marks=marks, known=logged.Known())
 
-    named = {"corpus": corpus, "experiment": experiment.name}
-    if found := interleaved.searches(rows(), experiment.name):
-        return named | interleaved.judged(found, experiment)
-    people, crossed = counted(rows(), experiment.name)
-    if not people:
-        raise NotFound(f"nobody was in an arm of experiment {experiment.name!r} in corpus {corpus!r} yet")
-    return named | {"crossed": crossed, **compared(people, experiment)}
+    # The log is long: it is read a second time only where the settings are wrong about an experiment that is over.
+    for read in (_interleaved, _split) if experiment.interleaved else (_split, _interleaved):
+        if found := read(rows(), experiment):
+            return {"corpus": corpus, "experiment": experiment.name, **found}
+    raise NotFound(f"nobody was in an arm of experiment {experiment.name!r} in corpus {corpus!r} yet")
 
 
 def counted(rows: Iterable[Mapping[str, Any]], experiment: str) -> tuple[dict[str, list[Counts]], int]:
@@ -182,6 +180,16 @@ def show(report: Mapping[str, Any], console: Console) -> None:
         )
     if report["crossed"]:
         console.print(f"{report['crossed']:,} people were in several arms and are left out")
+
+
+def _split(rows: Iterable[Mapping[str, Any]], experiment: Experiment) -> dict[str, Any] | None:
+    people, crossed = counted(rows, experiment.name)
+    return {"crossed": crossed, **compared(people, experiment)} if people else None
+
+
+def _interleaved(rows: Iterable[Mapping[str, Any]], experiment: Experiment) -> dict[str, Any] | None:
+    found = interleaved.searches(rows, experiment.name)
+    return interleaved.judged(found, experiment) if found else None
 
 
 def _success(people: list[Counts]) -> Rate:

@@ -31,9 +31,9 @@ def interval(figure: Figure, half: float) -> Markup:
 
 def shift(line: Line) -> Markup:
     """The same for a share that moved, with lines at its threshold in both directions."""
-    said = f"{line.difference:+.1%}, 95 % interval {line.low:+.1%} to {line.high:+.1%}, threshold {line.threshold:.1%}"
-    values, limit = (line.low, line.difference, line.high), line.threshold
-    return _bar(_SIDES[line.verdict], said, values, _THRESHOLDS * limit, marks=(-limit, limit))
+    moved, low, high, limit = (100 * value for value in (line.difference, line.low, line.high, line.threshold))
+    said = f"{moved:+.1f} points, 95 % interval {low:+.1f} to {high:+.1f}, threshold {limit:.1f}"
+    return _bar(_SIDES[line.verdict], said, (low, moved, high), _THRESHOLDS * limit, marks=(-limit, limit))
 
 
 def trend(reports: Sequence[Report], name: str) -> Markup:

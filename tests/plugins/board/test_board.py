@@ -115,7 +115,7 @@ def test_it_shows_what_has_drifted_how_far_and_since_when(airflow: TestClient) -
         '<span class="chip drifted">drifted</span>',
         "1200 searches of 90 people",
         '<td>zh</td><td class="number">12.0 %</td><td class="number">31.0 %</td><td class="number">+19.0</td>',
-        "+19.0%, 95 % interval +15.0% to +23.0%, threshold 10.0%",
+        "+19.0 points, 95 % interval +15.0 to +23.0, threshold 10.0",
         "3 days, at most 1.9 thresholds, 1.9 on the last",
         "no release serves yet",
         '<span class="chip too-little-to-say">too little to say</span>',

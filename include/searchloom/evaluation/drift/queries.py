@@ -12,8 +12,8 @@ from searchloom.query.language import of_query
 from searchloom.settings import Drift
 
 _RARE = 0.01  # a kind with a smaller share in both windows is not looked at
-_LENGTHS = ((10, "up to 10"), (20, "11 to 20"), (40, "21 to 40"))
-_LONG = "over 40"
+_LENGTHS = ((10, "1 to 10 characters"), (20, "11 to 20 characters"), (40, "21 to 40 characters"))
+_LONG = "over 40 characters"
 _TOLD_PEOPLE = 3  # a query of fewer may tell who asked it
 _TOLD = 10
 
@@ -33,7 +33,7 @@ def lengths(behaviour: Behaviour, settings: Drift) -> Figure:
     def length(one: Search) -> str:
         return next((name for most, name in _LENGTHS if len(one.query) <= most), _LONG)
 
-    return _figure("characters of a query", _shares(behaviour, length), settings)
+    return _figure("lengths of queries", _shares(behaviour, length), settings)
 
 
 def unseen(behaviour: Behaviour, settings: Drift) -> list[Figure]:

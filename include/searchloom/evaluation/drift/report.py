@@ -47,7 +47,8 @@ class Line(BaseModel):
 
     def __str__(self) -> str:
         """The line as words."""
-        return f"{self.name} {self.reference:.1%} -> {self.recent:.1%} ({self.low:+.1%} to {self.high:+.1%})"
+        low, high = 100 * self.low, 100 * self.high
+        return f"{self.name} {self.reference:.1%} -> {self.recent:.1%} ({low:+.1f} to {high:+.1f} points)"
 
 
 class Figure(BaseModel):
@@ -69,7 +70,7 @@ class Figure(BaseModel):
         for verdict in ("drifted", "too little to say"):
             if found := by_verdict.get(verdict):
                 told = "; ".join(map(str, found[:_NAMED])) + (" and others" if found[_NAMED:] else "")
-                reach = f"{found[0].name} counts from {found[0].threshold:.1%} on"
+                reach = f"{found[0].name} counts from {100 * found[0].threshold:.1f} points on"
                 return cls(name=name, verdict=verdict, sentence=f"{verdict}: {told}; {reach}", lines=list(lines))
         most = max(lines, key=lambda line: line.moved)
         return cls(name=name, verdict="steady", sentence=f"steady: at most {most}", lines=list(lines))

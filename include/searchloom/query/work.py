@@ -13,6 +13,7 @@ from searchloom.engines.interface import Access, Conditions
 from searchloom.query import metrics
 from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
+from searchloom.query.degraded import Degradable
 from searchloom.query.schemas import SearchRequest
 from searchloom.query.understanding import Understanding, understand
 from searchloom.release.document import Release
@@ -21,8 +22,8 @@ _Value = TypeVar("_Value")
 
 
 @dataclass(slots=True)
-class Work:
-    """One search. ``timings`` in ms by step; ``degraded`` names what was left out, each once."""
+class Work(Degradable):
+    """One search. ``timings`` in ms by step."""
 
     request: SearchRequest
     release: Release
@@ -31,7 +32,6 @@ class Work:
     understood: Understanding
     corrected: str | None = None
     timings: dict[str, float] = field(default_factory=dict)
-    degraded: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -73,9 +73,3 @@ class Work:
             seconds = time.perf_counter() - started
             self.timings[step] = round(self.timings.get(step, 0.0) + seconds * 1000, 2)
             metrics.step(step, seconds)
-
-    def leave_out(self, part: str) -> None:
-        """Note that a part is missing from the answer."""
-        if part not in self.degraded:
-            self.degraded.append(part)
-            metrics.degraded(part)

@@ -25,6 +25,7 @@ from searchloom.query.chat.retrieval import Finder, Found
 from searchloom.query.chat.schemas import ChatRequest, Delta, Done, Event, Passages, Usage
 from searchloom.query.chat.words import is_chinese
 from searchloom.query.deadline import Deadline
+from searchloom.query.degraded import Degradable
 from searchloom.query.limits import Limits
 from searchloom.release.document import Release
 from searchloom.settings import Chat as ChatSettings
@@ -40,7 +41,7 @@ _REWRITE_TOKENS = 80
 
 
 @dataclass(slots=True)
-class _Work:
+class _Work(Degradable):
     """One answer under way."""
 
     request: ChatRequest
@@ -52,7 +53,6 @@ class _Work:
     question: str = ""
     usage: Usage = field(default_factory=Usage)
     model_s: float = 0.0
-    degraded: list[str] = field(default_factory=list)
 
     @property
     def chinese(self) -> bool:
@@ -70,12 +70,6 @@ class _Work:
             seconds = time.monotonic() - started
             self.model_s += seconds
             metrics.step(step, seconds)
-
-    def without(self, part: str) -> None:
-        """Name a part that was left out."""
-        if part not in self.degraded:
-            self.degraded.append(part)
-            metrics.degraded(part)
 
 
 class Chat:
@@ -124,7 +118,7 @@ class Chat:
         asked = work.request.conversation_id
         turns = await self.memory.turns(work.owner, asked) if asked else None
         if asked and turns is None:
-            work.without("memory")  # forgotten, or never theirs: nobody learns which
+            work.leave_out("memory")  # forgotten, or never theirs: nobody learns which
         work.conversation_id = asked if asked and turns is not None else new_id()
         return turns or ()
 
@@ -141,7 +135,7 @@ class Chat:
                     return question
             except (SearchloomError, TimeoutError) as error:
                 log.warning("a follow-up is put beside its question: %s", error or "the model took too long")
-                work.without("rewrite")
+                work.leave_out("rewrite")
         return rewriting.fallback(message, turns)
 
     async def _ask(self, work: _Work, messages: Sequence[dict[str, str]]) -> str:
@@ -167,7 +161,7 @@ class Chat:
                 yield Delta(text=piece)
         answer, checked = composer.answer, composer.checked()
         if composer.stopped:
-            work.without("guard")
+            work.leave_out("guard")
             closing = WITHHELD[work.chinese] if answer else NOT_KNOWN[work.chinese]
         else:
             closing = "" if answer.strip() else NOT_KNOWN[work.chinese]
@@ -194,7 +188,7 @@ class Chat:
                             break
         except (SearchloomError, TimeoutError) as error:
             log.warning("answering without the language model: %s", error or "it took too long")
-            work.without("llm")
+            work.leave_out("llm")
         finally:
             if work.usage == before:  # it never said what it has cost
                 work.usage.prompt_tokens += sum(prompts.tokens(message["content"]) for message in prompt.messages)

@@ -18,11 +18,11 @@ from searchloom import tracing
 from searchloom.cloud.airec_names import trace_of
 from searchloom.engines.interface import Hit, Searcher
 from searchloom.errors import NotFound, SearchloomError
-from searchloom.query import metrics
 from searchloom.query.auth import Caller
 from searchloom.query.chat.memory import Memory, Owner
 from searchloom.query.chat.screening import visible
 from searchloom.query.deadline import Deadline
+from searchloom.query.degraded import Degradable
 from searchloom.query.model_services import ModelServices
 from searchloom.query.personal_models import PersonalModels, Serving
 from searchloom.query.recommend.airec import AirecSource
@@ -70,7 +70,7 @@ class _Candidate:
 
 
 @dataclass(slots=True)
-class _Work:
+class _Work(Degradable):
     """One answer under way."""
 
     request: RecommendRequest
@@ -82,18 +82,11 @@ class _Work:
     near: Sequence[Hit] = ()  # documents that the wish is about, as far as the caller may see them
     question: str = ""
     chosen: list[Recommended] = field(default_factory=list)
-    degraded: list[str] = field(default_factory=list)
 
     @property
     def missing(self) -> int:
         """How many documents are still wanted."""
         return self.request.k - len(self.chosen)
-
-    def without(self, part: str) -> None:
-        """Name a part that was left out."""
-        if part not in self.degraded:
-            self.degraded.append(part)
-            metrics.degraded(part)
 
 
 class Recommender:
@@ -150,7 +143,7 @@ class Recommender:
         elif request.scene == "rag_context" and request.conversation_id:
             turns = await self._memory.turns(Owner.of(work.caller, request.corpus), request.conversation_id)
             if turns is None:
-                work.without("memory")
+                work.leave_out("memory")
             for turn in turns or ():
                 work.question = turn.question
                 about = [*turn.doc_ids, *(one for one in about if one not in turn.doc_ids)]
@@ -180,7 +173,7 @@ class Recommender:
             )
         except SearchloomError as error:
             log.warning("recommending without AIRec: %s", error)
-            work.without("airec")
+            work.leave_out("airec")
             return []
         return [_Candidate(one.item_id, one.weight, "airec", REASONS["airec"], trace_of(one)) for one in found]
 
@@ -197,7 +190,7 @@ class Recommender:
                 placed = await asyncio.to_thread(_listed, serving, work.caller, work.request.k * _SPARE, weights)
         except (SearchloomError, TimeoutError) as error:
             log.warning("recommending without the personal model: %s", error or "it took too long")
-            work.without("personal")
+            work.leave_out("personal")
             return []
         reasons = await self._told(work, placed)
         traces = {one.doc_id: one.trace_id for one in of_airec}
@@ -223,7 +216,7 @@ class Recommender:
             vector = await self._services.embed(work.question, work.release.embedding, budget)
         except SearchloomError as error:
             log.warning("recommending without the question's vector: %s", error)
-            work.without("embedding")
+            work.leave_out("embedding")
             return []
         return await self._neighbours(work, vector, "what you ask about")
 

@@ -116,4 +116,37 @@ class ChatAnswer(Passages, Done):
     """The whole answer as one document."""
 
 
+class CompletionMessage(BaseModel):
+    """What was answered."""
+
+    role: Literal["assistant"] = "assistant"
+    content: str
+
+
+class CompletionChoice(BaseModel):
+    """The one answer that there is."""
+
+    index: Literal[0] = 0
+    message: CompletionMessage
+    finish_reason: Literal["stop"] = "stop"
+
+
+class CompletionUsage(Usage):
+    """Tokens, as OpenAI's clients count them."""
+
+    total_tokens: int
+
+
+class ChatCompletion(BaseModel):
+    """With format ``openai``: the whole answer as OpenAI's clients read it, and our own form beside it."""
+
+    id: str
+    object: Literal["chat.completion"] = "chat.completion"
+    created: int = Field(description="seconds since 1970")
+    model: str
+    choices: list[CompletionChoice]
+    usage: CompletionUsage
+    searchloom: ChatAnswer
+
+
 Event = Passages | Delta | Done | Broken

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 from sse_starlette import ServerSentEvent
 
-from searchloom.query.chat.schemas import Broken, ChatAnswer, Delta, Done, Event, Passages
+from searchloom.query.chat.schemas import (
+    Broken,
+    ChatAnswer,
+    ChatCompletion,
+    CompletionChoice,
+    CompletionMessage,
+    CompletionUsage,
+    Delta,
+    Done,
+    Event,
+    Passages,
+)
 
-_NAMES = {Passages: "passages", Delta: "delta", Done: "done", Broken: "error"}
+NAMES: Mapping[type[Event], str] = {Passages: "passages", Delta: "delta", Done: "done", Broken: "error"}
+"""Of the events that travel."""
 
 
 async def compact(first: Event, rest: AsyncIterator[Event]) -> AsyncGenerator[ServerSentEvent, None]:
@@ -25,13 +37,18 @@ async def openai(
     model: str, request_id: str, first: Event, rest: AsyncIterator[Event]
 ) -> AsyncGenerator[ServerSentEvent, None]:
     """Chunks as OpenAI's clients read them; what they do not know stands in ``searchloom``, first and last."""
-    head = _head("chat.completion.chunk", model, request_id)
+    head = {
+        "id": _id(request_id),
+        "object": "chat.completion.chunk",
+        "created": int(time.time()),
+        "model": model,
+    }
     yield _data(head | _choice({"role": "assistant", "content": ""}) | {"searchloom": first.model_dump(mode="json")})
     async for event in rest:
         if isinstance(event, Delta):
             yield _data(head | _choice({"content": event.text}))
         elif isinstance(event, Done):
-            told = {"searchloom": event.model_dump(mode="json"), "usage": _usage(event)}
+            told = {"searchloom": event.model_dump(mode="json"), "usage": _usage(event).model_dump()}
             yield _data(head | _choice({}, finish="stop") | told)
         elif isinstance(event, Broken):
             yield _data({"error": {"message": event.message, "code": event.code, "type": "server_error"}})
@@ -44,33 +61,34 @@ def document(passages: Passages, done: Done) -> ChatAnswer:
     return ChatAnswer(**passages.model_dump(), **done.model_dump())
 
 
-def completion(model: str, request_id: str, passages: Passages, done: Done) -> dict[str, Any]:
+def completion(model: str, request_id: str, passages: Passages, done: Done) -> ChatCompletion:
     """The whole answer as OpenAI's clients read it."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": done.answer}, "finish_reason": "stop"}
-    told = document(passages, done).model_dump(mode="json")
-    return _head("chat.completion", model, request_id) | {
-        "choices": [choice],
-        "usage": _usage(done),
-        "searchloom": told,
-    }
+    return ChatCompletion(
+        id=_id(request_id),
+        created=int(time.time()),
+        model=model,
+        choices=[CompletionChoice(message=CompletionMessage(content=done.answer))],
+        usage=_usage(done),
+        searchloom=document(passages, done),
+    )
 
 
 def _named(event: Event) -> ServerSentEvent:
-    return ServerSentEvent(event=_NAMES[type(event)], data=event.model_dump_json())
+    return ServerSentEvent(event=NAMES[type(event)], data=event.model_dump_json())
 
 
 def _data(chunk: dict[str, Any]) -> ServerSentEvent:
     return ServerSentEvent(data=json.dumps(chunk, ensure_ascii=False))
 
 
-def _head(kind: str, model: str, request_id: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{request_id}", "object": kind, "created": int(time.time()), "model": model}
+def _id(request_id: str) -> str:
+    return f"chatcmpl-{request_id}"
 
 
 def _choice(delta: dict[str, str], finish: str | None = None) -> dict[str, Any]:
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
 
-def _usage(done: Done) -> dict[str, int]:
+def _usage(done: Done) -> CompletionUsage:
     read, written = done.usage.prompt_tokens, done.usage.completion_tokens
-    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+    return CompletionUsage(prompt_tokens=read, completion_tokens=written, total_tokens=read + written)

@@ -9,13 +9,14 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from sse_starlette import EventSourceResponse
 
 from searchloom.query import arms, failures
 from searchloom.query.auth import Caller
-from searchloom.query.chat import stream
+from searchloom.query.chat import documented, stream
 from searchloom.query.chat.running import Running
-from searchloom.query.chat.schemas import ChatAnswer, ChatRequest, Done, Event, Passages
+from searchloom.query.chat.schemas import ChatRequest, Done, Event, Passages
 from searchloom.query.deadline import Deadline
 from searchloom.query.events.expose import shown
 from searchloom.query.parts import Parts, caller_of, parts_of
@@ -26,11 +27,7 @@ _LOOK_S = 0.25  # how often somebody who waits for a whole answer is looked for
 _T = TypeVar("_T")
 
 _DOCUMENTED: failures.Documented = {
-    200: {
-        "model": ChatAnswer,
-        "description": "The answer: events (stream), or one document",
-        "content": {"text/event-stream": {}},
-    },
+    200: documented.answers(),
     **failures.of(400, 401, 404, 413, 422, 429, 500, 503, 504),
 }
 
@@ -88,8 +85,10 @@ async def _whole(request: Request, running: Running, first: Event, body: ChatReq
     done = next(event for event in events if isinstance(event, Done))
     request.state.access |= {"degraded": done.degraded}
     if body.format == "openai":
-        return JSONResponse(stream.completion(model, str(request.state.request_id), passages, done))
-    return Response(stream.document(passages, done).model_dump_json(), media_type="application/json")
+        answer: BaseModel = stream.completion(model, str(request.state.request_id), passages, done)
+    else:
+        answer = stream.document(passages, done)
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 async def _while_there(request: Request, doing: Coroutine[Any, Any, _T]) -> _T:

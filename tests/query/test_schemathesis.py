@@ -76,7 +76,7 @@ def test_no_call_is_answered_otherwise_than_the_document_says(url: str, served: 
             if mode is GenerationMode.POSITIVE:
                 ask_of_what_is_there(case)
             response = case.call(base_url=url, headers=headers)
-            answered[operation.path, response.status_code] += 1
+            answered[case.path, response.status_code] += 1
             case.validate_response(response, checks=CHECKS)
 
         every_call_is_as_documented()

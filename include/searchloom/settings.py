@@ -223,7 +223,7 @@ class Chat(BaseModel):
     at_once_per_user: int = Field(default=4, ge=1)
     send_timeout_s: float = Field(default=30, gt=0, description="a reader who takes nothing for so long is let go")
     turns: int = Field(default=8, ge=0, description="remembered of a conversation")
-    conversations: int = Field(default=10_000, ge=1, description="remembered in a process; the oldest go first")
+    conversations: int = Field(default=10_000, ge=1, description="remembered on a host; the longest unused go first")
     conversations_per_user: int = Field(default=20, ge=1)
     forget_after_s: int = Field(default=3600, ge=1, description="since a conversation's last turn")
 

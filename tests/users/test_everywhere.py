@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from searchloom.errors import ServiceUnavailable
 from searchloom.personalization.heard import key_of
 from searchloom.personalization.person import Person
 from searchloom.personalization.store import Store
+from searchloom.query.chat.conversations import FILE, Conversations
+from searchloom.query.chat.memory import Owner, Turn
 from searchloom.settings import Acs, Settings
 from searchloom.settings import Airec as AirecSettings
 from searchloom.settings import Oss as OssSettings
@@ -50,21 +53,27 @@ def test_a_person_is_told_whole_then_erased_everywhere_and_nobody_else_is(settin
             person = Person()
             person.remember("x", 1.0, 1.0)
             store.put(key_of(user), person)
+    with closing(Conversations(settings.state / FILE, settings.chat)) as kept:
+        for user in ("ann", "bob"):
+            kept.add(Owner("default", user, (), "c"), "one", Turn("hello", "hello", "hi"))
     rows = [Row({"user_id": user_key("default", user)}) for user in ("ann", "bob")]
     assert all(outcome.ok for outcome in Airec(settings.acs, settings.airec).push("user", rows))
 
     told = everywhere.export(oss, settings, "ann", tenant="default")
     assert ([one["item_id"] for one in told["events"]], told["stores"]["c/v1"]["items"]) == (["x"], ["x"])
+    assert [one["turns"][0]["message"] for one in told["conversations"]] == ["hello"]
     assert told["erased"] is None
     done = everywhere.erase(oss, settings, "ann", tenant="default")
-    assert done == {"events": 1, "files": 1, "persons": 1, "airec": "the user's row is deleted"}
+    assert done == {"events": 1, "files": 1, "persons": 1, "conversations": 1, "airec": "the user's row is deleted"}
     again = everywhere.erase(oss, settings, "ann", tenant="default")
     assert (again["events"], again["persons"]) == (0, 0)
     left = everywhere.export(oss, settings, "ann", tenant="default")
     assert (left["events"], left["stores"]["c/v1"]["items"]) == ([], [])
+    assert left["conversations"] == []
     assert left["erased"] is not None
     other = everywhere.export(oss, settings, "bob", tenant="default")
     assert (len(other["events"]), other["stores"]["c/v1"]["items"]) == (1, ["x"])
+    assert len(other["conversations"]) == 1
     assert everywhere.export(oss, settings, "ann", tenant="elsewhere")["events"] == []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -17,6 +17,8 @@ from searchloom.query.admission import Admission
 from searchloom.query.airec_weights import AirecWeights
 from searchloom.query.audit import Pseudonyms
 from searchloom.query.auth import Authenticator
+from searchloom.query.chat.conversations import FILE, Conversations
+from searchloom.query.chat.host_memory import HostMemory
 from searchloom.query.limits import Limits
 from searchloom.query.middleware import RequestEnvelope
 from searchloom.query.model_services import ModelServices
@@ -84,7 +86,13 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
     retrieval = Retrieval(searchers, services, settings.query)
     opening = partial(open_store, settings.oss)
     airec, behaviour = AirecSource(settings), Behaviour()
-    personal = PersonalModels(settings.personal, settings.state, opening, behaviour.forget)
+    memory = HostMemory(Conversations(settings.state / FILE, settings.chat))
+
+    def forget(erased: Mapping[str, float]) -> None:
+        behaviour.forget(erased)
+        memory.erase(erased)
+
+    personal = PersonalModels(settings.personal, settings.state, opening, forget)
     order = ModelOrder(personal, AirecWeights(airec), settings.personal) if settings.personal.enabled else Impersonal()
     pipeline = SearchPipeline(retrieval, judge(settings, services), order, settings.query)
     admission, limits = Admission(settings.query), Limits(settings.limits)
@@ -110,6 +118,7 @@ def _connect(settings: Settings, authenticator: Authenticator) -> Parts:
             airec=airec,
             behaviour=behaviour,
             personal=personal,
+            memory=memory,
         ),
         personal,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from searchloom.cloud.bailian_online import BailianOnline
 from searchloom.query.admission import Admission
 from searchloom.query.chat.answering import Chat
-from searchloom.query.chat.memory import Memory, ProcessMemory
+from searchloom.query.chat.host_memory import HostMemory
 from searchloom.query.chat.retrieval import Finder
 from searchloom.query.events.log import EventLog
 from searchloom.query.events.schema import Record
@@ -38,7 +38,7 @@ class Channels:
 
     chat: Chat
     chats: Turnstile
-    memory: Memory
+    memory: HostMemory
     recommender: Recommender
     events: EventLog
     model: BailianOnline
@@ -49,11 +49,13 @@ class Channels:
         """Begin what goes on in the background."""
         self.events.start()
         self.reader.start()
+        self.memory.start()
 
     async def stop(self) -> None:
         """End it, and let go of connections."""
         self.reader.stop()
-        await asyncio.gather(self.events.stop(), self.model.aclose(), self.airec.close(), return_exceptions=True)
+        closing = (self.events.stop(), self.memory.stop(), self.model.aclose(), self.airec.close())
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 def connect(
@@ -68,10 +70,10 @@ def connect(
     airec: AirecSource,
     behaviour: Behaviour,
     personal: PersonalModels,
+    memory: HostMemory,
 ) -> Channels:
     """Make the channels; nothing is asked before the first request."""
     model = BailianOnline(settings.bailian)
-    memory = ProcessMemory(settings.chat)
 
     def heard(record: Record) -> None:
         behaviour.learn(record)

@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
-    """Tell everything that is known of a person: events, what the personal order makes of them, what AIRec was told."""
+    """Tell all that is known of a person: events, conversations, what the personal order makes of them, AIRec's part."""
     from searchloom.cloud.oss import Oss
     from searchloom.users import everywhere
 
@@ -32,6 +32,10 @@ def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> Non
     typer.echo(f"{len(known['events']):,} events of {user} (tenant {tenant}) are in the event log")
     for event in known["events"]:
         typer.echo(f"  {event.get('time')}  {event.get('type')}  {event.get('corpus')}/{event.get('item_id')}")
+    typer.echo(f"{len(known['conversations']):,} conversations are remembered on this machine")
+    for one in known["conversations"]:
+        for turn in one["turns"]:
+            typer.echo(f"  {one['corpus']}: {turn['message']}")
     for name, person in known["stores"].items():
         typer.echo(f"{len(person['items']):,} documents are remembered by the personal model {name}")
     for one in known["airec"]:
@@ -48,7 +52,7 @@ def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> Non
 
 @app.command()
 def erase(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
-    """Erase a person for good: from the event log, from what serves, from AIRec; safe to repeat."""
+    """Erase a person for good: from the event log, conversations, what serves, AIRec; safe to repeat."""
     from searchloom.cloud.oss import Oss
     from searchloom.users import everywhere
 
@@ -59,8 +63,9 @@ def erase(user: User, tenant: Tenant = "default", as_json: Json = False) -> None
         typer.echo(json.dumps(done))
         return
     typer.echo(
-        f"{done['events']:,} events of {done['files']:,} files are erased, and {done['persons']:,} entries of what "
-        f"serves here; AIRec: {done['airec']}; the next training no longer knows of {user} (tenant {tenant})"
+        f"{done['events']:,} events of {done['files']:,} files are erased, {done['conversations']:,} conversations and "
+        f"{done['persons']:,} entries of what serves here; AIRec: {done['airec']}; "
+        f"the next training no longer knows of {user} (tenant {tenant})"
     )
 
 

@@ -1,9 +1,10 @@
-"""One person, in all places that keep something of people: the event log, the stores that serve, AIRec."""
+"""One person, in all places that keep something of people: event log, conversations, the stores that serve, AIRec."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from searchloom.errors import Terminal
 from searchloom.personalization import privacy
 from searchloom.personalization.heard import STATE_FOLDER, key_of
 from searchloom.personalization.store import Store
+from searchloom.query.chat.conversations import FILE, Conversations
 from searchloom.settings import Settings
 
 
@@ -31,21 +33,28 @@ def export(oss: Oss, settings: Settings, user: str, *, tenant: str) -> dict[str,
         with _opened(folder, writes=False) as store:
             if store is not None:
                 stores[name] = privacy.stored(store, user, tenant=tenant)
+    with _conversations(settings) as kept:
+        said = [
+            {"corpus": one.corpus, "last": one.last, "turns": [*map(asdict, one.turns)]}
+            for one in kept.told(tenant, user)
+        ]
     mark = privacy.erased(oss).get(key_of(user, tenant).hex())
     told = behaviour.export(oss, user, tenant=tenant, events=known["events"])
-    return {**known, "stores": stores, "airec": told, "erased": mark}
+    return {**known, "stores": stores, "conversations": said, "airec": told, "erased": mark}
 
 
 def erase(oss: Oss, settings: Settings, user: str, *, tenant: str) -> dict[str, Any]:
     """Erase a person everywhere; doing it again is harmless. Returns counts, and what AIRec was told.
 
-    Query modules on other machines read the mark within ``personal.refresh_s`` and erase him from their stores; the
-    next sync takes him out of its notes and dead letters.
+    Query modules on other machines read the mark within ``personal.refresh_s``, erase him from their stores and forget
+    what he said; the next sync takes him out of its notes and dead letters.
     """
     counts: dict[str, Any] = dict(privacy.erase(oss, user, tenant=tenant))
     for _, folder in _stores(settings.state):
         with _opened(folder, writes=True) as store:
             counts["persons"] += int(store is not None and store.erase(key_of(user, tenant)))
+    with _conversations(settings) as kept:
+        counts["conversations"] = kept.forget(tenant, user)
     return {**counts, "airec": _erase_from_airec(settings, user, tenant)}
 
 
@@ -57,6 +66,13 @@ def _erase_from_airec(settings: Settings, user: str, tenant: str) -> str:
         if not outcome.ok:
             raise Terminal(f"AIRec did not delete user {user!r}: {outcome.reason}")
     return "the user's row is deleted"
+
+
+@contextmanager
+def _conversations(settings: Settings) -> Iterator[Conversations]:
+    """Those of this machine, which its query modules share."""
+    with closing(Conversations(settings.state / FILE, settings.chat)) as kept:
+        yield kept
 
 
 def _stores(state: Path) -> list[tuple[str, Path]]:

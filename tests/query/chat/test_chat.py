@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 from openai import OpenAI, Stream
@@ -31,7 +32,7 @@ def events_of(text: str) -> list[tuple[str, dict[str, Any]]]:
     return found
 
 
-def asked(client: TestClient, message: str = QUESTION, **fields: Any) -> dict[str, Any]:
+def asked(client: TestClient | httpx.Client, message: str = QUESTION, **fields: Any) -> dict[str, Any]:
     headers = fields.pop("headers", None)
     body = {"message": message, "corpus": CORPUS, "stream": False, **fields}
     response = client.post("/v1/chat", json=body, headers=headers)

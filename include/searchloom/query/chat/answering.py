@@ -116,11 +116,18 @@ class Chat:
 
     async def _remembered(self, work: _Work) -> Sequence[Turn]:
         asked = work.request.conversation_id
-        turns = await self.memory.turns(work.owner, asked) if asked else None
+        turns = await self._turns(work.owner, asked) if asked else None
         if asked and turns is None:
             work.leave_out("memory")  # forgotten, or never theirs: nobody learns which
         work.conversation_id = asked if asked and turns is not None else new_id()
         return turns or ()
+
+    async def _turns(self, owner: Owner, conversation_id: str) -> Sequence[Turn] | None:
+        try:
+            return await self.memory.turns(owner, conversation_id)
+        except SearchloomError as error:
+            log.warning("answering without what was said before: %s", error)
+            return None
 
     async def _standing_alone(self, work: _Work, turns: Sequence[Turn]) -> str:
         message = work.request.message
@@ -218,7 +225,11 @@ class Chat:
         cited = {citation.number for citation in checked.citations}
         doc_ids = tuple(passage.doc_id for passage in found.passages if passage.number in cited)
         turn = Turn(work.request.message, work.question, answer, doc_ids)
-        await self.memory.add(work.owner, work.conversation_id, turn)
+        try:
+            await self.memory.add(work.owner, work.conversation_id, turn)
+        except SearchloomError as error:
+            log.warning("an answer is not remembered: %s", error)
+            work.leave_out("memory")
         return Done(
             answer=answer,
             citations=checked.citations,

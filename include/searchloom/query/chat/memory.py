@@ -1,20 +1,17 @@
 """What was said in a conversation, kept for a while, and only for the one who had it.
 
-``Memory`` is the seam: another store (Redis, Tablestore) that all processes share needs these three methods. Nothing
+``Memory`` is the seam: another store (Redis, Tablestore) that several hosts share needs these three methods. Nothing
 of the passages is kept, and of an answer only what its reader saw.
 """
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from searchloom.query.auth import Caller
-from searchloom.settings import Chat
 
 MAX_CHARS = 2000
 """Of a message or an answer; more is not needed to understand a follow-up."""
@@ -46,7 +43,10 @@ class Turn:
 
 
 class Memory(Protocol):
-    """Where conversations are kept. A conversation of another owner is no conversation at all."""
+    """Where conversations are kept. A conversation of another owner is no conversation at all.
+
+    Every method raises ``ServiceUnavailable`` where the store cannot be used.
+    """
 
     async def turns(self, owner: Owner, conversation_id: str) -> Sequence[Turn] | None:
         """The turns of a conversation, oldest first; None where this owner has none of this name."""
@@ -61,65 +61,3 @@ class Memory(Protocol):
 def new_id() -> str:
     """A name for a conversation that nobody can guess."""
     return secrets.token_urlsafe(18)
-
-
-@dataclass(slots=True)
-class _Conversation:
-    last: float
-    turns: list[Turn] = field(default_factory=list)
-
-
-class ProcessMemory:
-    """Conversations in the memory of this process: bounded for each user and in all, the longest unused go first."""
-
-    def __init__(self, settings: Chat, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._kept: OrderedDict[tuple[Owner, str], _Conversation] = OrderedDict()  # the one used last at the end
-        self._of_user: dict[tuple[str, str], OrderedDict[tuple[Owner, str], None]] = {}
-
-    async def turns(self, owner: Owner, conversation_id: str) -> Sequence[Turn] | None:
-        """See ``Memory``."""
-        self._expire()
-        found = self._kept.get((owner, conversation_id))
-        return None if found is None else tuple(found.turns)
-
-    async def add(self, owner: Owner, conversation_id: str, turn: Turn) -> None:
-        """See ``Memory``."""
-        self._expire()
-        key = (owner, conversation_id)
-        conversation = self._kept.setdefault(key, _Conversation(self._clock()))
-        conversation.last = self._clock()
-        conversation.turns.append(_short(turn))
-        del conversation.turns[: -self._settings.turns or len(conversation.turns)]
-        self._kept.move_to_end(key)
-        own = self._of_user.setdefault((owner.tenant, owner.user), OrderedDict())
-        own[key] = None
-        own.move_to_end(key)
-        if len(own) > self._settings.conversations_per_user:
-            self._drop(next(iter(own)))
-        if len(self._kept) > self._settings.conversations:
-            self._drop(next(iter(self._kept)))
-
-    async def forget(self, tenant: str, user: str) -> int:
-        """See ``Memory``."""
-        own = list(self._of_user.get((tenant, user), ()))
-        for key in own:
-            self._drop(key)
-        return len(own)
-
-    def _expire(self) -> None:
-        before = self._clock() - self._settings.forget_after_s
-        while self._kept and next(iter(self._kept.values())).last < before:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, key: tuple[Owner, str]) -> None:
-        del self._kept[key]
-        who = (key[0].tenant, key[0].user)
-        del self._of_user[who][key]
-        if not self._of_user[who]:
-            del self._of_user[who]
-
-
-def _short(turn: Turn) -> Turn:
-    return Turn(turn.message[:MAX_CHARS], turn.question[:MAX_CHARS], turn.answer[:MAX_CHARS], turn.doc_ids)

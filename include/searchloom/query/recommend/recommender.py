@@ -19,7 +19,7 @@ from searchloom.cloud.airec_names import trace_of
 from searchloom.engines.interface import Hit, Searcher
 from searchloom.errors import NotFound, SearchloomError
 from searchloom.query.auth import Caller
-from searchloom.query.chat.memory import Memory, Owner
+from searchloom.query.chat.memory import Memory, Owner, Turn
 from searchloom.query.chat.screening import visible
 from searchloom.query.deadline import Deadline
 from searchloom.query.degraded import Degradable
@@ -141,10 +141,7 @@ class Recommender:
         if request.scene == "similar" and request.item:
             about = [request.item]
         elif request.scene == "rag_context" and request.conversation_id:
-            turns = await self._memory.turns(Owner.of(work.caller, request.corpus), request.conversation_id)
-            if turns is None:
-                work.leave_out("memory")
-            for turn in turns or ():
+            for turn in await self._said(work, request.conversation_id):
                 work.question = turn.question
                 about = [*turn.doc_ids, *(one for one in about if one not in turn.doc_ids)]
         elif request.personalize:
@@ -153,6 +150,16 @@ class Recommender:
         work.near = await self._visible(work, about[:_NEAR], vectors=True)
         if request.scene == "similar" and not work.near:
             raise NotFound(f"there is no document {request.item!r} for you in corpus {request.corpus!r}")
+
+    async def _said(self, work: _Work, conversation_id: str) -> Sequence[Turn]:
+        try:
+            turns = await self._memory.turns(Owner.of(work.caller, work.request.corpus), conversation_id)
+        except SearchloomError as error:
+            log.warning("recommending without the conversation: %s", error)
+            turns = None
+        if turns is None:
+            work.leave_out("memory")
+        return turns or ()
 
     async def _candidates(self, work: _Work) -> AsyncIterator[list[_Candidate]]:
         if work.request.personalize:

@@ -35,7 +35,7 @@ def add(app: FastAPI) -> None:
         parts: Annotated[Parts, Depends(parts_of)],
         caller: Annotated[Caller, Depends(admin_of)],
     ) -> Forgotten:
-        """Forget all conversations of a user of the caller's own tenant, in this process."""
+        """Forget all conversations of a user of the caller's own tenant, on this host."""
         return Forgotten(conversations=await parts.channels.memory.forget(caller.access.tenant, user))
 
     @app.get("/v1/admin/events", responses=documented, tags=["admin"])

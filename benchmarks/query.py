@@ -7,14 +7,16 @@ a client got round to sending it: a service that stalls is charged for all who w
 take turns in one schedule, each at ``rate`` a second, so that they meet the same machine in the same minute:
 
 - ``module``: the query module's answer over HTTP, with token, rights, fusion, page and passages;
-- ``engine``: the very requests that the module sends to the engine for it, as bytes, answers unread;
+- ``engine``: the very requests that the module sends to the engine for it, byte for byte, at once where it sends them
+  at once;
 - ``plain``: the one request of ten results that a client without the module would send: BM25 with passages, or k-NN.
 
 Afterwards the module is asked alone, at ``alone-rate`` a second: what it bears, and whether anything fails.
 
-The module's overhead is ``module`` less ``engine``. Query vectors are in the module's memory, as the engine's are in
-the recorded requests; what embedding a new query takes is told apart. The queries are the corpus' judged ones. What is
-shown is not noted in the event log: a benchmark's users are nobody.
+The module's overhead is ``module`` less ``engine``, percentile by percentile. Answers are read whole, and parsed once
+the clock has stopped. Query vectors are in the module's memory, as the engine's are in the recorded requests; what
+embedding a new query takes is told apart. The queries are the corpus' judged ones. What is shown is not noted in the
+event log: a benchmark's users are nobody.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from statistics import quantiles
 from typing import Any, Literal, get_args
 
 import aiohttp
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from rich.console import Console
 from rich.table import Table
 from yarl import URL
@@ -45,13 +47,17 @@ from searchloom.cloud.oss import Oss
 from searchloom.engines.async_wire import HttpWire
 from searchloom.engines.dialects import dialect
 from searchloom.engines.interface import Access
-from searchloom.engines.rank import chunk_of
 from searchloom.engines.searcher import EngineSearcher
 from searchloom.errors import UsageError
 from searchloom.query import tokens
+from searchloom.query.auth import Caller
 from searchloom.query.deadline import Deadline
 from searchloom.query.model_services import ModelServices
-from searchloom.query.schemas import Mode
+from searchloom.query.personal import Impersonal
+from searchloom.query.rerank import judge
+from searchloom.query.retrieval import Retrieval
+from searchloom.query.schemas import Mode, SearchRequest
+from searchloom.query.search import SearchPipeline
 from searchloom.query.understanding import understand
 from searchloom.release.document import Release, current_key, release_key
 from searchloom.settings import Settings
@@ -60,6 +66,10 @@ RESULTS = Path(__file__).parent / "results" / "query.json"
 MIX: dict[Mode, int] = {"hybrid": 6, "bm25": 3, "vector": 1}
 """Searches of each mode in ten."""
 
+OVERHEAD = (
+    "module less engine, percentile by percentile; engine: the requests that the module sends for the same searches, "
+    "byte for byte, in the same minute, at the same rate; answers read whole, parsed by neither client; vectors known"
+)
 K = 10
 QUERIES = 60
 SEED = 7
@@ -70,17 +80,28 @@ Kind = Literal["module", "engine", "plain"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+Request = tuple[str, bytes]
+"""Path and body."""
+
+
 @dataclass
 class Recorder:
-    """A wire that notes what it sends."""
+    """A wire that notes what it sends, in steps: what is sent while something else is under way is of its step."""
 
     wire: HttpWire
-    sent: list[tuple[str, bytes]] = field(default_factory=list)
+    steps: list[list[Request]] = field(default_factory=list)
+    _under_way: int = 0
 
     async def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float) -> Any:
         """Note it, and send it."""
-        self.sent.append((path, to_json(body)))
-        return await self.wire.call(method, path, body, timeout_s=timeout_s)
+        if not self._under_way:
+            self.steps.append([])
+        self.steps[-1].append((path, to_json(body)))
+        self._under_way += 1
+        try:
+            return await self.wire.call(method, path, body, timeout_s=timeout_s)
+        finally:
+            self._under_way -= 1
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -93,41 +114,35 @@ class Recorded:
 
     query: str
     mode: Mode
-    steps: Sequence[Sequence[tuple[str, bytes]]]
-    plain: tuple[str, bytes]
+    steps: Sequence[Sequence[Request]]
+    plain: Request
 
 
-async def record(settings: Settings, release: Release, queries: Sequence[str]) -> list[Recorded]:
-    """Send every search once, by hand, and note the requests."""
+async def record(settings: Settings, release: Release, queries: Sequence[str], *, rerank: bool) -> list[Recorded]:
+    """Let the module's own pipeline answer every search here, and note what it sends to the engine."""
     name = settings.query.engine
     wire = Recorder(HttpWire(name, settings.engine(name)))
-    searcher, services, index = EngineSearcher(dialect(name), wire), ModelServices(settings), release.generation[name]
-    size, recorded = settings.query.candidates, []
+    engine, services, index = EngineSearcher(dialect(name), wire), ModelServices(settings), release.generation[name]
+    retrieval = Retrieval({name: engine}, services, settings.query)
+    pipeline = SearchPipeline(retrieval, judge(settings, services) if rerank else None, Impersonal(), settings.query)
+    alone = release.model_copy(update={"generation": {name: index}})
+    recorded = []
     for query, mode in itertools.product(queries, MIX):
-        understood = understand(query)
-        vector = await services.embed(understood.plain, release.embedding, Deadline.after(30))
-        wire.sent.clear()
-        hits = []
-        if mode != "vector":
-            found = await searcher.lexical(
-                index, understood.plain, ACCESS, size=size, timeout_s=30, words=understood.words
-            )
-            hits += found.hits
-        if mode != "bm25":
-            hits += await searcher.vector(index, vector, ACCESS, size=size, timeout_s=30, columns=())
-        first = tuple(wire.sent)
-        chunks = [chunk_of(hit) for hit in {hit.doc_id: hit for hit in hits}.values()][:K]
-        wire.sent.clear()
-        await searcher.show(index, understood.plain, chunks, ACCESS, highlight=True, timeout_s=30)
-        second = tuple(wire.sent)
-        wire.sent.clear()
+        request = SearchRequest(query=query, corpus=release.corpus, mode=mode, k=K, rerank=rerank)
+        for _ in range(2):  # the second time its vector is known, as it is when the module is asked
+            wire.steps.clear()
+            await pipeline.search(request, alone, Caller("bench", ACCESS), Deadline.after(30))
+        steps = tuple(wire.steps)
+        wire.steps.clear()
+        plain = understand(query).plain
         if mode == "vector":
-            await searcher.vector(index, vector, ACCESS, size=K, timeout_s=30)
+            vector = await services.embed(plain, release.embedding, Deadline.after(30))
+            await engine.vector(index, vector, ACCESS, size=K, timeout_s=30)
         else:
-            await searcher.bm25(index, understood.plain, ACCESS, size=K, timeout_s=30)
-        recorded.append(Recorded(query, mode, (first, second), wire.sent[0]))
-    await wire.close()
-    await services.close()
+            await engine.bm25(index, plain, ACCESS, size=K, timeout_s=30)
+        recorded.append(Recorded(query, mode, steps, wire.steps[0][0]))
+    for part in (pipeline, retrieval, engine, services):
+        await part.close()
     return recorded
 
 
@@ -147,14 +162,13 @@ class Load:
         self._users = itertools.cycle([{"Authorization": f"Bearer {one}"} for one in signed])
         self.outcomes: Counter[str] = Counter()
 
-    async def module(self, search: Recorded, **fields: Any) -> dict[str, Any]:
+    async def module(self, search: Recorded, **fields: Any) -> bytes:
         """Through the query module."""
-        body = {"query": search.query, "mode": search.mode, **self._fixed, **fields}
-        async with self._session.post(self._url, json=body, headers=next(self._users)) as response:
-            answer: dict[str, Any] = await response.json()
+        body = to_json({"query": search.query, "mode": search.mode, **self._fixed, **fields})
+        headers = {"Content-Type": "application/json", **next(self._users)}
+        async with self._session.post(self._url, data=body, headers=headers) as response:
             self.outcomes[str(response.status)] += 1
-            self.outcomes.update(f"degraded {part}" for part in answer.get("degraded", ()))
-            return answer
+            return await response.read()
 
     async def engine(self, search: Recorded) -> None:
         """The module's own requests, without the module."""
@@ -164,6 +178,11 @@ class Load:
     async def plain(self, search: Recorded) -> None:
         """One request by hand."""
         await self._post(*search.plain)
+
+    def look_at(self, answer: bytes | None) -> None:
+        """Count what the module had to leave out."""
+        if answer:
+            self.outcomes.update(f"degraded {part}" for part in from_json(answer).get("degraded", ()))
 
     async def _post(self, path: str, body: bytes) -> None:
         url = URL(self._engine.url + path, encoded=True)
@@ -176,7 +195,7 @@ async def warm_up(load: Load, searches: Sequence[Recorded]) -> list[float]:
     """Send every search once each way; return how long the module took to embed those that it did not know, in ms."""
     took = []
     for search in searches:
-        answer = await load.module(search, explain=True)
+        answer = from_json(await load.module(search, explain=True))
         if "results" not in answer:
             raise UsageError(f"the query module refuses a search: {answer}")
         took.append(answer["timings"].get("embed", 0.0))
@@ -206,14 +225,15 @@ async def open_loop(
     started = time.perf_counter() + 0.1
 
     async def one(at: float, kind: Kind, search: Recorded) -> None:
-        send: Callable[[Recorded], Awaitable[Any]] = getattr(load, kind)
+        send: Callable[[Recorded], Awaitable[bytes | None]] = getattr(load, kind)
         await asyncio.sleep(started + at - time.perf_counter())
         try:
-            await send(search)
+            answer = await send(search)
         except (aiohttp.ClientError, TimeoutError) as error:
             load.outcomes[f"{kind}: {type(error).__name__}"] += 1
         else:
             took[kind, search.mode].append((time.perf_counter() - started - at) * 1000)
+            load.look_at(answer)
 
     await asyncio.gather(*(one(*entry) for entry in schedule))
     return took, time.perf_counter() - started
@@ -234,7 +254,7 @@ async def measure(settings: Settings, given: argparse.Namespace) -> dict[str, An
     release = Release.model_validate_json(oss.get(release_key(given.corpus, number)))
     judged = schemas.read_table(oss, schemas.judgments_key(given.corpus, "test"), schemas.JUDGMENTS, ["query"])
     queries = sorted(set(judged["query"].to_pylist()))[:QUERIES]
-    searches = await record(settings, release, queries)
+    searches = await record(settings, release, queries, rerank=given.rerank)
     connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(total=30)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         load = Load(settings, given.corpus, session, rerank=given.rerank)
@@ -252,6 +272,7 @@ async def measure(settings: Settings, given: argparse.Namespace) -> dict[str, An
         "seconds": round(wall, 1),
         "outcomes": outcomes,
         **figures,
+        "overhead": OVERHEAD,
         "overhead_ms": {p: round(figures["module"][p] - figures["engine"][p], 2) for p in ("p50", "p95", "p99")},
         "by_mode": {mode: {kind: spread(times[kind, mode]) for kind in KINDS} for mode in MIX},
         "embedding_a_new_query_ms": spread(embedding),
@@ -283,6 +304,7 @@ def show(result: dict[str, Any]) -> None:
         table.add_row(name, *(str(found.get(key, "")) for key in ("n", "p50", "p95", "p99")))
     console = Console()
     console.print(table)
+    console.print(f"overhead: {result['overhead']}")
     console.print(f"beside the engine: {result['outcomes']}; alone: {result['alone']['outcomes']}")
 
 

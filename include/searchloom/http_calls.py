@@ -24,7 +24,7 @@ class HttpCalls:
 
     def __init__(self, *, connections: int, login: tuple[str, str] | None = None, ca_certs: Path | None = None) -> None:
         self._connections = connections
-        self._login = login
+        self._fixed = {"Authorization": aiohttp.encode_basic_auth(*login)} if login else {}
         self._ca_certs = ca_certs
         self._opened: aiohttp.ClientSession | None = None
 
@@ -32,7 +32,7 @@ class HttpCalls:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], *, timeout_s: float
     ) -> tuple[int, bytes]:
         """Send a request that may be sent twice; return status and body of the answer, or raise ``Unanswered``."""
-        whole = {**headers, **tracing.outgoing()}
+        whole = {**headers, **self._fixed, **tracing.outgoing()}
         try:
             try:
                 return await self._once(method, url, body, whole, timeout_s)
@@ -66,7 +66,7 @@ class HttpCalls:
             trust = ssl.create_default_context(cafile=str(self._ca_certs)) if self._ca_certs else True
             self._opened = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=self._connections, ssl=trust, keepalive_timeout=_IDLE_S),
-                auth=aiohttp.BasicAuth(*self._login) if self._login else None,
+                cookie_jar=aiohttp.DummyCookieJar(),  # nobody who is called has a session with us
                 skip_auto_headers=("User-Agent", "Accept-Encoding"),  # compressing costs more than it saves here
             )
         return self._opened

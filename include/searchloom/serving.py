@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -48,6 +50,17 @@ def serve(start: Callable[[], tuple[Any, str]], drain: Drain | None = None) -> i
     return 0
 
 
+_SWITCH_S = 0.0005
+"""So long a thread may keep another one of this process waiting: the event loop, which answers requests, is one."""
+
+
+def _settle() -> None:
+    """Make ready for a long life: what there is by now stays, so the garbage collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(_SWITCH_S)
+
+
 async def _serve(app: Any, url: str, drain: Drain | None) -> None:
     where = urlsplit(url)
     server = Server(
@@ -71,4 +84,5 @@ async def _serve(app: Any, url: str, drain: Drain | None) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
+    _settle()
     await server.serve()

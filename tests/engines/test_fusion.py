@@ -32,17 +32,16 @@ def lists() -> st.SearchStrategy[list[Hit]]:
 
 def test_a_document_counts_by_its_best_chunk() -> None:
     chunks = [Hit("a-1", "a", 3.0), Hit("b-0", "b", 2.0), Hit("a-0", "a", 1.0)]
-    assert [hit.chunk_id for hit in best_chunks(chunks)] == ["a-1", "b-0"]
+    assert [hit.chunk_id for hit in best_chunks(chunks).values()] == ["a-1", "b-0"]
 
 
 @given(found=lists())
 def test_collapsing_depends_on_scores_not_on_the_order_of_equal_ones(found: list[Hit]) -> None:
     ranked = best_chunks(found)
-    assert [hit.doc_id for hit in ranked] == [
-        hit.doc_id for hit in best_chunks(sorted(found, key=lambda h: h.chunk_id))
-    ]
-    assert {hit.doc_id for hit in ranked} == {hit.doc_id for hit in found}
-    assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
+    assert list(ranked) == list(best_chunks(sorted(found, key=lambda h: h.chunk_id)))
+    assert ranked.keys() == {hit.doc_id for hit in found}
+    scores = [hit.score for hit in ranked.values()]
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_weighted_sum_after_min_max() -> None:
@@ -70,8 +69,8 @@ def test_every_document_comes_once_in_one_possible_order(fusion: Fusion, bm25: l
 @pytest.mark.parametrize("fusion", METHODS)
 @given(found=lists())
 def test_one_list_alone_keeps_its_order(fusion: Fusion, found: list[Hit]) -> None:
-    order = [hit.doc_id for hit in best_chunks(found)]
-    scores = [hit.score for hit in best_chunks(found)]
+    order = list(best_chunks(found))
+    scores = [hit.score for hit in best_chunks(found).values()]
     if fusion.method == "rrf" or len(set(scores)) == len(scores):
         spread = max(scores, default=0) - min(scores, default=0)
         if all(a - b > spread * 1e-9 for a, b in pairwise(scores)):

@@ -7,6 +7,7 @@ comes out depends on the two lists alone, so ask for a fixed number of candidate
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 from searchloom.engines.interface import Hit
@@ -40,18 +41,19 @@ def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language
 
     ``hit`` is the lexical one where there is one, because its passage shows the query's words.
     """
-    lexical = {hit.doc_id: hit for hit in best_chunks(bm25)}
-    nearest = {hit.doc_id: hit for hit in best_chunks(vector)}
+    lexical, nearest = best_chunks(bm25), best_chunks(vector)
     weight = fusion.weight(language)
     words, meaning = _scaled(lexical, fusion, 1 - weight), _scaled(nearest, fusion, weight)
     ranked = []
-    for doc_id in lexical | nearest:
+    for doc_id, hit in (nearest | lexical).items():
         by_words, by_meaning = words.get(doc_id, 0.0), meaning.get(doc_id, 0.0)
-        worded, near = lexical.get(doc_id), nearest.get(doc_id)
-        hit = worded or nearest[doc_id]
-        bm25_score, cosine = worded.score if worded else None, near.score if near else None
+        bm25_score = lexical[doc_id].score if doc_id in lexical else None
+        cosine = nearest[doc_id].score if doc_id in nearest else None
         ranked.append(Ranked(doc_id, by_words + by_meaning, hit, bm25_score, cosine, by_words, by_meaning))
-    return sorted(ranked, key=lambda entry: (-entry.score, entry.doc_id))
+    # Sorts are stable: of equal scores the lower doc_id comes first.
+    ranked.sort(key=attrgetter("doc_id"))
+    ranked.sort(key=attrgetter("score"), reverse=True)
+    return ranked
 
 
 def blend(ranked: Sequence[Ranked], scores: Mapping[str, float], weight: float) -> list[Ranked]:

@@ -14,15 +14,14 @@ def chunk_of(hit: Hit) -> str:
     return hit.chunk_id or chunk_id(hit.doc_id, hit.source["ordinal"])
 
 
-def best_chunks(hits: Iterable[Hit]) -> list[Hit]:
-    """Keep the best chunk of each document; best first, equal scores in the order of the documents' ids."""
+def best_chunks(hits: Iterable[Hit]) -> dict[str, Hit]:
+    """The best chunk of each document, by doc_id; best first, equal scores in the order of the documents' ids."""
     best: dict[str, Hit] = {}
     for hit in hits:
         there = best.get(hit.doc_id)
         if there is None or hit.score > there.score:
             best[hit.doc_id] = hit
-    hits = list(best.values())
     # Engines answer best first: then there is nothing to do but to see it.
-    if all(one.score > other.score for one, other in pairwise(hits)):
-        return hits
-    return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id))
+    if all(one.score > other.score for one, other in pairwise(best.values())):
+        return best
+    return {hit.doc_id: hit for hit in sorted(best.values(), key=lambda hit: (-hit.score, hit.doc_id))}

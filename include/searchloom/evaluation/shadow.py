@@ -168,5 +168,5 @@ def rankings(side: Side, found: Mapping[str, Found]) -> Rankings:
         served = {
             one: [entry.doc_id for entry in rank(it, side.fusion, side.rerank)[:DEPTH]] for one, it in found.items()
         }
-    nearest = {one: [hit.doc_id for hit in best_chunks(it.nearest)[:DEPTH]] for one, it in found.items()}
+    nearest = {one: [*best_chunks(it.nearest)][:DEPTH] for one, it in found.items()}
     return Rankings(served, fused, nearest)

@@ -16,7 +16,8 @@ from searchloom.query.retrieval import COLUMNS, Found
 from searchloom.query.schemas import Facet, FacetCount, Parts, PartScore, Result
 from searchloom.query.work import Work
 
-_MARKUP = {"em"}
+_MARKUP = nh3.Cleaner(tags={"em"}, attributes={})
+"""Lets nothing through but the marks of what matched."""
 
 MAX_VALUES = 50
 """Values of one facet that are shown, the most frequent ones."""
@@ -43,8 +44,14 @@ def rank(work: Work, found: Found) -> list[Ranked]:
     if work.request.mode == "hybrid":
         return fuse(lexical, nearest, work.release.fusion, language=work.understood.language)
     if work.request.mode == "bm25":
-        return [Ranked(hit.doc_id, hit.score, hit, hit.score, None, by_words=hit.score) for hit in best_chunks(lexical)]
-    return [Ranked(hit.doc_id, hit.score, hit, None, hit.score, by_meaning=hit.score) for hit in best_chunks(nearest)]
+        return [
+            Ranked(hit.doc_id, hit.score, hit, hit.score, None, by_words=hit.score)
+            for hit in best_chunks(lexical).values()
+        ]
+    return [
+        Ranked(hit.doc_id, hit.score, hit, None, hit.score, by_meaning=hit.score)
+        for hit in best_chunks(nearest).values()
+    ]
 
 
 def result(document: Ranked, shown: Hit, parts: Parts | None) -> Result:
@@ -59,7 +66,7 @@ def result(document: Ranked, shown: Hit, parts: Parts | None) -> Result:
         language=source["language"],
         mime=source["mime"],
         score=round(document.score, 6),
-        passage=nh3.clean(shown.highlight, tags=_MARKUP, attributes={}),  # whatever an engine makes of a document
+        passage=_MARKUP.clean(shown.highlight),  # whatever an engine makes of a document
         chunk_id=shown.chunk_id,
         ordinal=source["ordinal"],
         parts=parts,
@@ -137,7 +144,7 @@ def _shares(stages: Stages, document: Ranked) -> dict[str, float]:
 
 def _of_hits(hits: Sequence[Hit]) -> dict[str, tuple[float, int, float]]:
     """Score, place and normalised score of every candidate document of one retriever."""
-    return _placed({hit.doc_id: hit.score for hit in best_chunks(hits)})
+    return _placed({doc_id: hit.score for doc_id, hit in best_chunks(hits).items()})
 
 
 def _placed(scores: Mapping[str, float]) -> dict[str, tuple[float, int, float]]:

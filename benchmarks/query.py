@@ -48,6 +48,7 @@ from searchloom.engines.async_wire import HttpWire
 from searchloom.engines.dialects import dialect
 from searchloom.engines.interface import Access
 from searchloom.engines.searcher import EngineSearcher
+from searchloom.engines.wire import Read
 from searchloom.errors import UsageError
 from searchloom.query import tokens
 from searchloom.query.auth import Caller
@@ -92,14 +93,16 @@ class Recorder:
     steps: list[list[Request]] = field(default_factory=list)
     _under_way: int = 0
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float) -> Any:
+    async def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float, read: Read = from_json
+    ) -> Any:
         """Note it, and send it."""
         if not self._under_way:
             self.steps.append([])
         self.steps[-1].append((path, to_json(body)))
         self._under_way += 1
         try:
-            return await self.wire.call(method, path, body, timeout_s=timeout_s)
+            return await self.wire.call(method, path, body, timeout_s=timeout_s, read=read)
         finally:
             self._under_way -= 1
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from fastapi.testclient import TestClient
+from msgspec import structs
 from pydantic import SecretStr
 
 from searchloom.engines.fusion import Ranked
@@ -43,7 +44,7 @@ class Liking:
             raise ServiceUnavailable("nobody is known today")
         liked = self.likes.get(caller.user, set())
         scores = {one.doc_id: 1.0 for one in candidates if one.doc_id in liked}
-        blended = [one._replace(score=one.score + scores.get(one.doc_id, 0.0)) for one in candidates]
+        blended = [structs.replace(one, score=one.score + scores.get(one.doc_id, 0.0)) for one in candidates]
         return Ordered(sorted(blended, key=lambda one: (-one.score, one.doc_id)), scores)
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from searchloom import tracing
-from searchloom.engines.wire import failure, headers
+from searchloom.engines.wire import Read, failure, headers
 from searchloom.http_calls import HttpCalls, Unanswered
 from searchloom.settings import Engine, EngineName
 
@@ -27,7 +27,9 @@ class HttpWire:
         login = (settings.username, settings.password.get_secret_value()) if settings.username else None
         self._calls = HttpCalls(connections=CONNECTIONS, login=login, ca_certs=settings.ca_certs)
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float) -> Any:
+    async def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float, read: Read = from_json
+    ) -> Any:
         """Send one request; see ``AsyncWire``. All that is asked here may be asked twice."""
         sent = None if body is None else to_json(body)
         with tracing.calling(f"{self._engine} {method} {path}"):
@@ -39,11 +41,11 @@ class HttpWire:
                 raise failure(
                     self._engine, self._url, status=None, answer=str(error), request=f"{method} {path}"
                 ) from error
-        return self._document(status, answer, f"{method} {path}")
+        return self._document(status, answer, f"{method} {path}", read if status < 300 else from_json)
 
-    def _document(self, status: int, answer: bytes, request: str) -> Any:
+    def _document(self, status: int, answer: bytes, request: str, read: Read) -> Any:
         try:
-            document = from_json(answer) if answer else {}
+            document = read(answer) if answer else {}
         except ValueError as error:
             words = answer[:300].decode("utf-8", "replace")
             told = None if status < 300 else status  # an answer that is none

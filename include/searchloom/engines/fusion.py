@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from searchloom.engines.interface import Hit
 from searchloom.engines.rank import best_chunks
@@ -19,8 +21,8 @@ RRF_K = 60
 """The constant of reciprocal rank fusion, as in the paper (Cormack et al., 2009)."""
 
 
-class Ranked(NamedTuple):
-    """One document of the fused ranking; a tuple for the reason that a hit is one.
+class Ranked(Struct, frozen=True):
+    """One document of the fused ranking; a struct for the reason that a hit is one.
 
     ``score`` is in [0, 1] for ``minmax``. ``bm25`` and ``vector`` are the engine's scores (a BM25 sum, a cosine) of
     the document's best chunk in each list; None where the list does not hold it. ``by_words`` and ``by_meaning`` are
@@ -69,7 +71,7 @@ def blend(ranked: Sequence[Ranked], scores: Mapping[str, float], weight: float) 
     lowest, spread = min(fused), max(fused) - min(fused)
     low, high = min(judged), max(judged)
     blended = [
-        entry._replace(score=(1 - weight) * entry.score + weight * (lowest + spread * (one - low) / (high - low)))
+        replace(entry, score=(1 - weight) * entry.score + weight * (lowest + spread * (one - low) / (high - low)))
         if high > low
         else entry
         for entry, one in zip(head, judged, strict=True)

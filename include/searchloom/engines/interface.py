@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from searchloom.settings import EngineName
 
@@ -70,10 +72,11 @@ class Outcome:
     reason: str = ""
 
 
-class Hit(NamedTuple):
+class Hit(Struct, frozen=True):
     """One chunk that an engine found; ``source`` holds the stored fields without the vector.
 
-    A tuple, because a search makes hundreds of them and a frozen dataclass takes four times as long to make.
+    A struct, because a search makes hundreds of them: a tuple takes twice as long to make, a frozen dataclass eight
+    times.
     """
 
     chunk_id: str

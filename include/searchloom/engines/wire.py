@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+
+from pydantic_core import from_json
 
 from searchloom.errors import ServiceConflict, ServiceError, ServiceNotFound, ServiceRefused, ServiceUnavailable
 from searchloom.settings import EngineName
@@ -13,6 +15,9 @@ LOAD_TIMEOUT_S = 120.0
 """How long one request of the loading side may take."""
 
 _TITLES = {"elasticsearch": "Elasticsearch", "opensearch": "OpenSearch"}
+
+
+Read = Callable[[bytes], Any]
 
 
 class RequestTooLarge(ServiceRefused):
@@ -37,8 +42,13 @@ class Wire(Protocol):
 class AsyncWire(Protocol):
     """The same for an event loop."""
 
-    async def call(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float) -> Any:
-        """Send one request and return the parsed answer, or raise ``ServiceUnavailable`` after ``timeout_s``."""
+    async def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout_s: float, read: Read = from_json
+    ) -> Any:
+        """Send one request and return the parsed answer, or raise ``ServiceUnavailable`` after ``timeout_s``.
+
+        ``read`` parses an answer that is no refusal; it raises ``ValueError`` for what it cannot read.
+        """
 
     async def close(self) -> None:
         """Let go of the connections."""

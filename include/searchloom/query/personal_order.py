@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from searchloom.engines.fusion import Ranked
 from searchloom.query.airec_weights import AirecWeights
 from searchloom.query.auth import Caller
@@ -78,7 +80,7 @@ def _ordered(
     placed = serving.personal.order(person, asked, time.time())
     scores = _descending(placed, head)
     return Ordered(
-        ranked=[head[each.item_id]._replace(score=score) for each, score in zip(placed, scores, strict=True)],
+        ranked=[structs.replace(head[each.item_id], score=score) for each, score in zip(placed, scores, strict=True)],
         scores={each.item_id: each.personal for each in placed if each.personal is not None},
         reasons={each.item_id: each.reason for each in placed},
         airec={doc_id: weight for doc_id, weight in (weights or {}).items() if doc_id in head},

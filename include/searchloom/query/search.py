@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from msgspec import structs
+
 from searchloom import tracing
 from searchloom.engines.fusion import Ranked
 from searchloom.engines.interface import Hit
@@ -110,7 +112,9 @@ class SearchPipeline:
                 head, rest = fused[: say.depth], fused[say.depth :]
                 texts = await self._retrieval.show(work, engine, [chunk_of(one.hit) for one in head], highlight=False)
                 # A load may have deleted one just now.
-                read = [one._replace(hit=texts[chunk_of(one.hit)]) for one in head if chunk_of(one.hit) in texts]
+                read = [
+                    structs.replace(one, hit=texts[chunk_of(one.hit)]) for one in head if chunk_of(one.hit) in texts
+                ]
                 say = replace(say, depth=len(read))
                 return await rerank(
                     self._judge, work.release, work.query, [*read, *rest], say=say, deadline=budget

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
-
-from searchloom.query.chat.schemas import ChatAnswer, ChatCompletion
+from searchloom.query.chat.schemas import ChatAnswer, ChatCompletion, Event
 from searchloom.query.chat.stream import NAMES
 
 
@@ -27,7 +25,7 @@ _OPENAI_CHUNK: dict[str, Any] = {
 }
 
 
-def _event(model: type[BaseModel]) -> dict[str, Any]:
+def _event(model: type[Event]) -> dict[str, Any]:
     """One kind of event, as FastAPI itself describes events: an object of the fields that its lines have."""
     schema = model.model_json_schema(mode="serialization")
     content = _whole(schema, schema.get("$defs", {}))

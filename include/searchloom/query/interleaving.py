@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from searchloom.engines.fusion import Ranked
 from searchloom.query import paging
 from searchloom.query.auth import Caller
@@ -67,7 +69,7 @@ class Duel:
         for doc_id, team in placed.items():
             one = own[team or 0][doc_id]
             # Scores never rise on the way down, whoever placed a document.
-            ranked.append(one._replace(score=min(one.score, ranked[-1].score)) if ranked else one)
+            ranked.append(structs.replace(one, score=min(one.score, ranked[-1].score)) if ranked else one)
         teams = {doc_id: self.names[team] for doc_id, team in placed.items() if team is not None}
         return replace(first if first.scores else second, ranked=ranked, teams=teams)
 

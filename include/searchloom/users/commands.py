@@ -19,7 +19,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def export(user: User, tenant: Tenant = "default", as_json: Json = False) -> None:
-    """Tell all that is known of a person: events, conversations, what the personal order makes of them, AIRec's part."""
+    """Tell all that is known of a person: events, conversations, what the personal order makes of it, AIRec."""
     from searchloom.cloud.oss import Oss
     from searchloom.users import everywhere
 

@@ -68,8 +68,10 @@ class Duel:
         ranked: list[Ranked] = []
         for doc_id, team in placed.items():
             one = own[team or 0][doc_id]
-            # Scores never rise on the way down, whoever placed a document.
-            ranked.append(structs.replace(one, score=min(one.score, ranked[-1].score)) if ranked else one)
+            if ranked and one.score > ranked[-1].score:
+                # Scores never rise on the way down, whoever placed a document.
+                one = structs.replace(one, score=ranked[-1].score)
+            ranked.append(one)
         teams = {doc_id: self.names[team] for doc_id, team in placed.items() if team is not None}
         return replace(first if first.scores else second, ranked=ranked, teams=teams)
 

@@ -170,7 +170,8 @@ def main() -> None:
         if told.model is None:
             reranker_service.make(folder, told.version)
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-        with reranker_service.served(folder, told.version, threads=THREADS) as url, engines(inference=True) as urls:
+        with reranker_service.served(folder, told.version, threads=THREADS) as url, engines(inference=True) as servers:
+            urls = servers.urls
             settings = Settings(
                 opensearch=Engine(url=urls["opensearch"]), elasticsearch=Engine(url=urls["elasticsearch"])
             )

@@ -21,15 +21,21 @@ from pydantic import SecretStr
 from searchloom.cloud.oss import Oss
 from searchloom.settings import Engine, EngineName, Settings
 from searchloom.settings import Oss as OssSettings
-from tests.engine_servers import engines
+from tests.engine_servers import EngineServers, engines
 from tests.servers import local_cloud
 
 
 @pytest.fixture(scope="session")
-def engine_urls() -> Iterator[dict[EngineName, str]]:
+def engine_servers() -> Iterator[EngineServers]:
+    """The two real engines."""
+    with engines() as servers:
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def engine_urls(engine_servers: EngineServers) -> dict[EngineName, str]:
     """Where the two real engines answer."""
-    with engines() as urls:
-        yield urls
+    return engine_servers.urls
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 import uuid
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -21,18 +19,17 @@ from searchloom.cloud.pai_eas import PaiEas
 from searchloom.corpus.docstrings import symbols
 from searchloom.embedding import model as models
 from searchloom.engines.connect import loader
-from searchloom.orchestration.api import Json
 from searchloom.release import registry
 from searchloom.release.document import Fusion, index_name
 from searchloom.release.wire import service_name
 from searchloom.settings import ENGINES, Settings
 from tests.corpus.runs import MODEL_FOLDER
-from tests.dags.live import Live, wait_for
+from tests.dags.live import Live
+from tests.dags.victims import Victims
+from tests.engine_servers import EngineServers
 from tests.evaluation.released import Released
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3000)]
-
-log = logging.getLogger(__name__)
 
 DAG = "train_models"
 DOCUMENTS, TEST, DEV = 160, 80, 30
@@ -79,59 +76,19 @@ def noisy(folder: Path) -> Path:
     return folder
 
 
-def task_at(live: Live, run_id: str, task_id: str, state: str) -> Json | None:
-    """A task instance (any of a mapped one) that is in this state; a run that has ended is told as it was."""
-    assert live.api.run(DAG, run_id)["state"] in {"queued", "running"}, live.story(DAG, run_id)
-    found = [one for one in live.api.tasks(DAG, run_id) if one["task_id"] == task_id]
-    return next((one for one in found if one["state"] == state), None)
-
-
-def kill_worker(live: Live, run_id: str, task_id: str) -> None:
-    """Kill the worker that runs a task."""
-
-    def look() -> psutil.Process | None:
-        task = task_at(live, run_id, task_id, "running")
-        return live.workers().get(task["id"]) if task else None
-
-    wait_for(look, patience_s=PATIENCE_S, what=f"a worker in {task_id}", every_s=0.1).kill()
-    log.info("killed the worker of %s", task_id)
-
-
-def kill_training(live: Live, run_id: str, task_id: str) -> None:
-    """Kill the processes of the job that a task waits for."""
-    wait_for(
-        lambda: task_at(live, run_id, task_id, "deferred"), patience_s=PATIENCE_S, what=f"{task_id} to wait for its job"
-    )
-    module = f"searchloom.training.{task_id.removeprefix('train_')}"
-
-    def look() -> list[psutil.Process] | None:
-        return [
-            one for one in psutil.process_iter() if module in _told(one) and str(live.settings.state) in _told(one)
-        ] or None
-
-    for process in wait_for(look, patience_s=120, what=f"the process of {task_id}"):
-        process.kill()
-    log.info("killed the training of %s", task_id)
-
-
-def kill_part(live: Live, run_id: str, task_id: str, part: str, state: str = "running") -> None:
-    """Kill a part of the stack while a task is in a state."""
-    wait_for(lambda: task_at(live, run_id, task_id, state), patience_s=PATIENCE_S, what=f"{task_id} to be {state}")
-    live.kill(part)
-    log.info("killed %s in %s", part, task_id)
-    live.up()
-
-
 def test_killed_in_every_stage_it_ends_in_one_release_with_its_services_and_nothing_else(
-    live: Live, released: Released
+    live: Live, released: Released, engine_servers: EngineServers
 ) -> None:
     run_id = live.start(DAG, corpus=released.corpus, **TIMES)
-    kill_worker(live, run_id, "collect")
-    kill_training(live, run_id, "train_embedding")
-    kill_part(live, run_id, "train_reranker", "localcloud", state="deferred")
-    kill_part(live, run_id, "train_reranker", "airflow-triggerer", state="deferred")
-    kill_worker(live, run_id, "judge")
-    kill_part(live, run_id, "deploy", "airflow-scheduler")
+    victims = Victims(live, run_id, engine_servers)
+    victims.worker("collect")
+    victims.training("train_embedding")
+    victims.engine("load", "opensearch")
+    victims.part("train_reranker", "localcloud", state="deferred")
+    victims.part("train_reranker", "airflow-triggerer", state="deferred")
+    victims.worker("judge")
+    victims.service("deploy")
+    victims.part("deploy", "airflow-scheduler")
     state = live.ended(DAG, run_id, patience_s=PATIENCE_S)
     assert state == "success", live.story(DAG, run_id)
     serving = registry.current(released.oss, released.corpus)
@@ -184,11 +141,3 @@ def indices_of(settings: Settings, corpus: str) -> set[str]:
 def jobs_of(live: Live) -> list[Job]:
     """The training jobs that there are."""
     return list(PaiDlc(live.settings.acs, workspace_id=live.settings.pai.workspace_id).list(name=DAG))
-
-
-def _told(process: psutil.Process) -> str:
-    """Command and folder of a process: whose it is."""
-    try:
-        return " ".join([*process.cmdline(), process.cwd()])
-    except psutil.Error:
-        return ""

@@ -61,7 +61,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def calling(service: str) -> Iterator[Calling]:
     try:
-        with engines(inference=True) as urls:
+        with engines(inference=True) as servers:
+            urls = servers.urls
             settings = Settings(
                 opensearch=Engine(url=urls["opensearch"]), elasticsearch=Engine(url=urls["elasticsearch"])
             )

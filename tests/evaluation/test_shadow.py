@@ -26,6 +26,7 @@ QUERIES = {
     "load": "load columns of a parquet file",
     "zh": "合并 表格",
     "none": "zebra",
+    "quoted": 'load a "parquet table"',
     "markup": "a <em>table</em> & more",
 }
 JUDGED = Collection(

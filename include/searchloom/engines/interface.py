@@ -139,7 +139,15 @@ class Searcher(Protocol):
     name: EngineName
 
     async def bm25(
-        self, index: str, query: str, access: Access, *, size: int, timeout_s: float, highlight: bool = True
+        self,
+        index: str,
+        query: str,
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        highlight: bool = True,
     ) -> list[Hit]:
         """The ``size`` best chunks by BM25, best first; highlighting many of them takes longer than finding them."""
 

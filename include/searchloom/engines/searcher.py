@@ -65,14 +65,22 @@ class EngineSearcher:
         self._wire = wire
 
     async def bm25(
-        self, index: str, query: str, access: Access, *, size: int, timeout_s: float, highlight: bool = True
+        self,
+        index: str,
+        query: str,
+        access: Access,
+        *,
+        size: int,
+        timeout_s: float,
+        conditions: Conditions = ANYTHING,
+        highlight: bool = True,
     ) -> list[Hit]:
         """The ``size`` best chunks by BM25, best first; nothing for a query without words.
 
         Without ``highlight`` a hit shows the head of its text. Highlighting two hundred chunks takes several times as
         long as finding them: ask ``show`` for those that are shown.
         """
-        body = _lexical_body(query, access, ANYTHING, size) | {"_source": _SOURCE}
+        body = _lexical_body(query, access, conditions, size) | {"_source": _SOURCE}
         if highlight:
             body["highlight"] = highlighting()
         found = _hits(await self._search(index, body, timeout_s))

@@ -17,11 +17,12 @@ import stamina
 from numpy.typing import NDArray
 
 from searchloom.engines.fusion import Ranked, blend, fuse, passage
-from searchloom.engines.interface import Access, Hit, Searcher
+from searchloom.engines.interface import Access, Conditions, Hit, Searcher
 from searchloom.engines.rank import best_chunks
 from searchloom.engines.reading import searcher
 from searchloom.errors import Transient
 from searchloom.query import language
+from searchloom.query.understanding import Understanding, understand
 from searchloom.release.document import Fusion
 from searchloom.settings import EngineName, Settings
 
@@ -94,7 +95,7 @@ class Rankings:
 
 def embed(queries: Mapping[str, str], encode: Encode) -> dict[str, NDArray[np.float32]]:
     """Return the vector of each query by id, made one after the other, as they arrive online."""
-    return {query_id: encode([query.strip()])[0] for query_id, query in queries.items()}
+    return {query_id: encode([understand(query).plain])[0] for query_id, query in queries.items()}
 
 
 def collect(
@@ -126,15 +127,15 @@ def collect(
     async def run() -> dict[str, Found]:
         side, free, size = searcher(settings, engine), asyncio.Semaphore(_AT_A_TIME), settings.query.candidates
 
-        async def ask(query: str, vector: NDArray[np.float32]) -> Found:
+        async def ask(query: Understanding, vector: NDArray[np.float32]) -> Found:
             async with free:
                 lexical, nearest = await _ask(side, index, query, vector, access=access, size=size)
                 done()
-                return Found(query, slim(lexical), slim(nearest))
+                return Found(query.plain, slim(lexical), slim(nearest))
 
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = {one: group.create_task(ask(text.strip(), vectors[one])) for one, text in queries.items()}
+                tasks = {one: group.create_task(ask(understand(text), vectors[one])) for one, text in queries.items()}
         except* Exception as failures:  # noqa: BLE001  the first of them says what is wrong
             raise failures.exceptions[0] from None
         finally:
@@ -146,10 +147,14 @@ def collect(
 
 @stamina.retry(on=Transient, attempts=6, timeout=180)
 async def _ask(
-    side: Searcher, index: str, query: str, vector: NDArray[np.float32], *, access: Access, size: int
+    side: Searcher, index: str, query: Understanding, vector: NDArray[np.float32], *, access: Access, size: int
 ) -> tuple[list[Hit], list[Hit]]:
-    lexical = await side.bm25(index, query, access, size=size, timeout_s=_TIMEOUT_S, highlight=False)
-    return lexical, await side.vector(index, vector.tolist(), access, size=size, timeout_s=_TIMEOUT_S)
+    asked = Conditions(phrases=query.phrases)
+    lexical = await side.bm25(
+        index, query.plain, access, size=size, timeout_s=_TIMEOUT_S, conditions=asked, highlight=False
+    )
+    nearest = await side.vector(index, vector.tolist(), access, size=size, timeout_s=_TIMEOUT_S, conditions=asked)
+    return lexical, nearest
 
 
 def rank(found: Found, fusion: Fusion, rerank: Rerank | None = None) -> list[Ranked]:

@@ -20,6 +20,7 @@ Change = Literal["", "languages", "long", "unseen", "nothing found", "topics", "
 
 _TOPICS = ("join merge table column index", "tensor gradient train layer loss epoch", "route server header cookie",
            "schedule task retry worker queue lease")  # fmt: skip
+_ONE_TOPIC = np.array([1.0, 0, 0, 0])
 _NEW = "quantum lattice meson hadron boson fermion gluon parton"
 _CHINESE = ("怎么合并表格", "训练模型", "服务器错误", "任务重试")
 
@@ -35,7 +36,7 @@ def rows(seed: int, *, people: int = 100, change: Change = "", days: Days = DAYS
         changed = change if day >= days.middle else ""
         for person, count in enumerate(generator.poisson(busy).tolist()):
             for _ in range(count):
-                taste = tastes[person][::-1] if changed == "topics" and person % 2 else tastes[person]
+                taste = _ONE_TOPIC if changed == "topics" and generator.random() < 0.5 else tastes[person]
                 query = _query(generator, taste, changed, chinese=bool(chinese[person]))
                 found += _search(generator, f"user-{person}", day, query, changed)
     return found

@@ -39,6 +39,7 @@ def found(rows: list[dict[str, Any]], **options: Any) -> Report:
         ("unseen", "words never asked before"),
         ("nothing found", "searches that find nothing"),
         ("unseen", "vectors of queries"),
+        ("topics", "vectors of queries"),
         ("clicks", "chosen of what was shown"),
     ],
 )

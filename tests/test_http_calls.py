@@ -192,3 +192,10 @@ async def test_no_header_smuggles_another_line() -> None:
     async with calling() as calls:
         with pytest.raises(ValueError, match="line break"):
             await calls.send("GET", "http://127.0.0.1:9/", None, {"X": "1\r\nHost: elsewhere"}, timeout_s=5)
+
+
+@pytest.mark.parametrize("url", ["/embed", "ftp://127.0.0.1/", "http:///x", "http://127.0.0.1:many/"])
+async def test_what_is_no_address_is_told(url: str) -> None:
+    async with calling() as calls:
+        with pytest.raises(Unanswered, match="is no address"):
+            await calls.send("GET", url, None, {}, timeout_s=5)

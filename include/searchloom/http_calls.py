@@ -168,10 +168,17 @@ class _Origin(NamedTuple):
 
 def _parts(url: str) -> tuple[_Origin, str]:
     """Where to connect to, and what to ask for there."""
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+        port = split.port
+    except ValueError as error:
+        raise Unanswered(f"{url!r} is no address: {error}") from error
+    if split.scheme not in {"http", "https"} or not split.hostname:
+        raise Unanswered(f"{url!r} is no address; it must begin with http:// or https:// and a host")
     encrypted = split.scheme == "https"
-    origin = _Origin(encrypted, split.hostname or "", split.port or (443 if encrypted else 80), split.netloc)
-    return origin, f"{split.path or '/'}?{split.query}" if split.query else split.path or "/"
+    origin = _Origin(encrypted, split.hostname, port or (443 if encrypted else 80), split.netloc)
+    path = split.path or "/"
+    return origin, f"{path}?{split.query}" if split.query else path
 
 
 def _request(method: str, origin: _Origin, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:

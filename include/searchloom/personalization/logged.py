@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from searchloom.errors import NotFound, Terminal
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 _PREFIX = "events/dt="
 _SHOWN = b'"type":"expose"'
 _REMEMBERED = 500_000
+_AHEAD = 8  # files that are fetched at once
 
 
 class Known:
@@ -64,12 +66,8 @@ def rows(
     broken = [0]
 
     def parsed() -> Iterator[Mapping[str, Any]]:
-        for key in keys:
-            try:
-                lines = oss.get(key).splitlines()
-            except NotFound:  # an erasure may have emptied it
-                continue
-            for line in lines:
+        for content in _contents(oss, keys):
+            for line in content.splitlines():
                 if not shown and _SHOWN in line:
                     continue
                 try:
@@ -82,6 +80,25 @@ def rows(
     yield from kept(parsed(), marks)
     if broken[0]:
         log.warning("%d lines of the event log are no events; they are left out", broken[0])
+
+
+def _contents(oss: Oss, keys: Iterable[str]) -> Iterator[bytes]:
+    """Yield what files hold, in their order, a few of them fetched ahead: there are many, and each is small."""
+
+    def fetched(key: str) -> bytes:
+        try:
+            return oss.get(key)
+        except NotFound:  # an erasure may have emptied it
+            return b""
+
+    with ThreadPoolExecutor(_AHEAD) as pool:
+        under_way: deque[Future[bytes]] = deque()
+        for key in keys:
+            under_way.append(pool.submit(fetched, key))
+            if len(under_way) == _AHEAD:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def events(found: Iterable[Mapping[str, Any]], tenants: Mapping[str, str]) -> Iterator[Event]:

@@ -108,3 +108,19 @@ def test_a_reranker_that_knows_gets_a_share_and_one_that_guesses_gets_none() -> 
     guessed = [learn_rerank(answers, qrels, Fusion(), Rerank(guesses, 0, 0)).weight for _ in range(3)]
     assert guessed == [0, 0, 0]
     assert learn_rerank({}, {}, Fusion(), Rerank(knows, 0, 0)).weight == 0
+
+
+def test_many_queries_made_from_documents_do_not_outvote_those_that_somebody_asked() -> None:
+    made, made_right = collection(100, words=1.5, meaning=1.5, query="made {}")
+    asked, asked_right = collection(25, words=1.5, meaning=1.5, query="asked {}", seed=2)
+    both: Answers = {name: made[name] | asked[name] for name in made}
+    qrels = made_right | asked_right
+
+    def knows_what_was_made(query: str, passages: Sequence[str]) -> list[float]:
+        return [float((one in qrels[query]) == query.startswith("made")) for one in passages]
+
+    sources = {query: "synthetic" if query.startswith("made") else "human" for query in qrels}
+    alike = learn_rerank(both, qrels, Fusion(), Rerank(knows_what_was_made, 0, 0))
+    told = learn_rerank(both, qrels, Fusion(), Rerank(knows_what_was_made, 0, 0), sources=sources)
+    assert alike.gain.mean > told.gain.mean
+    assert told.weight < alike.weight

@@ -1,13 +1,15 @@
-"""Reranker training, with a very small model: from a bi-encoder, from a cross-encoder, with a teacher."""
+"""Reranker training, with a very small model: token by token, as a cross-encoder, with a teacher."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sentence_transformers import CrossEncoder
 
@@ -15,14 +17,19 @@ from localcloud.credentials import Keyring
 from searchloom.cloud.bailian import Bailian
 from searchloom.cloud.oss import Oss
 from searchloom.embedding.card import ModelCard
+from searchloom.embedding.reranker import Reranker
+from searchloom.inference import models
+from searchloom.inference.service import create_app
+from searchloom.release.wire import RERANK_PATH
 from searchloom.settings import Bailian as BailianSettings
 from searchloom.settings import Oss as OssSettings
-from searchloom.training import reranker
+from searchloom.training import reranker, texts
 from searchloom.training.losses import distilled, in_batch_ranking, listwise
+from searchloom.training.model_files import load_bi_encoder, load_cross_encoder
 from searchloom.training.teacher import TeacherScores, ask_bailian
 from searchloom.training.training_set import prefix
 from tests.servers import local_cloud
-from tests.training.models import tiny_base, tiny_set
+from tests.training.models import SYNONYMS, tiny_base, tiny_set
 
 QUICK = ["--epochs", "4", "--learning-rate", "2e-3", "--max-minutes", "3", "--evaluations", "1"]
 
@@ -48,10 +55,21 @@ def card_of(out: Path) -> ModelCard:
     return ModelCard.model_validate_json((out / "model" / "card.json").read_bytes())
 
 
-def test_a_reranker_is_made_of_a_bi_encoder_and_goes_on_from_itself(
+def test_a_bi_encoder_read_token_by_token_betters_the_retriever_and_goes_on_from_itself(
+    training_set: Path, base: Path, tmp_path: Path
+) -> None:
+    assert reranker.main(options(training_set, base, tmp_path / "one", "--depth", "200", "--batch-size", "8")) == 0
+    card = card_of(tmp_path / "one")
+    assert (card.kind, card.dims, card.max_tokens) == ("reranker", 0, 48)
+    assert card.metrics["dev_after_ndcg@10"] > card.metrics["dev_retriever_ndcg@10"] + 0.05, card.metrics
+    assert reranker.main(options(training_set, tmp_path / "one" / "model", tmp_path / "two", "--epochs", "1")) == 0
+    assert card_of(tmp_path / "two").base == card.version
+
+
+def test_a_cross_encoder_is_made_of_a_bi_encoder_and_goes_on_from_itself(
     training_set: Path, base: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert reranker.main(options(training_set, base, tmp_path / "one")) == 0
+    assert reranker.main(options(training_set, base, tmp_path / "one", "--form", "cross")) == 0
     card = card_of(tmp_path / "one")
     assert (card.kind, card.dims, card.max_tokens) == ("reranker", 0, 48)
     assert {"dev_before_ndcg@10", "dev_after_ndcg@10", "dev_retriever_ndcg@10"} <= card.metrics.keys()
@@ -63,6 +81,32 @@ def test_a_reranker_is_made_of_a_bi_encoder_and_goes_on_from_itself(
     more = ("--retriever", str(base), "--epochs", "1")
     assert reranker.main(options(training_set, tmp_path / "one" / "model", tmp_path / "two", *more)) == 0
     assert card_of(tmp_path / "two").base == card.version
+
+
+@pytest.mark.parametrize("form", ["late", "cross"])
+def test_a_pair_has_the_same_score_in_training_in_the_judge_and_behind_the_service(
+    training_set: Path, base: Path, tmp_path: Path, form: str
+) -> None:
+    told = ("--form", form, "--epochs", "1", "--max-tokens", "20")
+    assert reranker.main(options(training_set, base, tmp_path, *told)) == 0
+    card, folder = card_of(tmp_path), tmp_path / "model"
+    assert card.max_tokens == 20, "what is longer is cut where it was cut in training"
+    query = "car and house"
+    passages = [text for pair in SYNONYMS for text in (pair[1], f"{pair[1]} " * 30, f"{'long ' * 30} {pair[1]}")]
+    pairs = [(query, passage) for passage in passages]
+    with torch.inference_mode():
+        if form == "late":
+            model = load_bi_encoder(folder).eval()
+            trained = texts.interactions(model, [query], passages, card.max_tokens)[0].numpy()
+        else:
+            model = load_cross_encoder(folder, max_tokens=card.max_tokens).eval()
+            trained = texts.score(model, pairs, card.max_tokens).numpy()
+    judged = Reranker(folder, card.max_tokens, 1, bf16=False).score(pairs)
+    np.testing.assert_allclose(judged, trained, atol=1e-3)
+    with TestClient(create_app(models.load(folder, card, 1), "")) as service:
+        answer = service.post(RERANK_PATH, json={"query": query, "passages": passages}).json()
+    # The service computes in bf16 where the processor does.
+    np.testing.assert_allclose(answer["scores"], trained, atol=1e-3 if form == "late" else 1e-2)
 
 
 def test_a_teacher_changes_what_is_learned(training_set: Path, base: Path, tmp_path: Path) -> None:

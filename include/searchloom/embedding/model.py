@@ -150,6 +150,11 @@ def describe(folder: Path) -> Description:
     return Description(dims, most)
 
 
+def makes_vectors(folder: Path) -> bool:
+    """Whether a folder holds a bi-encoder: its modules pool the tokens into one vector."""
+    return any("pooling" in module["type"].lower() for module in _json(folder / "modules.json") or [])
+
+
 def fingerprint(folder: Path) -> str:
     """Return the sha256 over names and contents of the model's files."""
     stamp = tuple((path.stat().st_size, path.stat().st_mtime_ns) for path in _files(folder))

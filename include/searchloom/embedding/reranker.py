@@ -1,6 +1,8 @@
-"""Pairs of query and passage to scores, fast: bf16 where the processor has it, batches of pairs of like length.
+"""Pairs of query and passage to scores, fast: bf16 where the processor has it, batches of texts of like length.
 
-Importing this module is light; torch and sentence-transformers are loaded with the first model.
+A reranker is a cross-encoder, which reads query and passage as one text, or a bi-encoder that is read token by token
+(see ``late``); its folder says which. Importing this module is light; torch and sentence-transformers are loaded with
+the first model.
 """
 
 from __future__ import annotations
@@ -14,50 +16,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from searchloom.embedding.encoder import BATCH_TOKENS, batches, processor_has_bf16
+from searchloom.embedding.model import makes_vectors
 from searchloom.errors import Terminal
 
 Scores = NDArray[np.float32]
 
 
 class Reranker:
-    """One cross-encoder in memory, from a sentence-transformers folder; 0 threads: as many as there are cores.
+    """One reranker in memory, from a sentence-transformers folder; 0 threads: as many as there are cores.
 
     Raises ``Terminal`` when the model does not make one score of a pair.
     """
 
     def __init__(self, folder: Path, max_tokens: int, threads: int = 0, *, bf16: bool | None = None) -> None:
-        """Load the model, which will read ``max_tokens`` of a pair; ``bf16`` None: where the processor has it."""
+        """Load the model, which will read ``max_tokens``, of a pair or of each text.
+
+        ``bf16`` None: where the processor has it.
+        """
         import torch  # noqa: PLC0415  takes seconds
-        from sentence_transformers import CrossEncoder  # noqa: PLC0415
+        from sentence_transformers import CrossEncoder, SentenceTransformer  # noqa: PLC0415
         from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
         transformers_logging.disable_progress_bar()
         torch.set_num_threads(threads or os.cpu_count() or 1)
         self._torch: Any = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = CrossEncoder(str(folder), device=self._device, local_files_only=True).eval()
+        self._late = makes_vectors(folder)
+        made_of: Any = SentenceTransformer if self._late else CrossEncoder
+        self._model: Any = made_of(str(folder), device=self._device, local_files_only=True).eval()
         self._bf16 = bf16 if bf16 is not None else self._device == "cuda" or processor_has_bf16()
         self.max_tokens = max_tokens
-        labels = self._model.config.num_labels
+        labels = 1 if self._late else self._model.config.num_labels
         if labels != 1:
             raise Terminal(f"the model in {folder} makes {labels} scores of a pair; a reranker makes one")
 
     def score(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         """Return ``[pairs]`` scores of (query, passage), before any activation: any range, the higher the better."""
+        torch = self._torch
+        with torch.inference_mode(), torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._bf16):
+            scores = self._token_by_token(pairs) if self._late else self._together(pairs)
+        if not np.isfinite(scores).all():
+            raise Terminal("the reranker made a score that is no number; its weights are damaged")
+        return scores
+
+    def _token_by_token(self, pairs: Sequence[tuple[str, str]]) -> Scores:
+        from searchloom.embedding import late  # noqa: PLC0415  loads torch
+
+        return late.score(self._model, pairs, max_tokens=self.max_tokens, budget=BATCH_TOKENS[self._device])
+
+    def _together(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         scores = np.empty(len(pairs), dtype=np.float32)
         tokenizer = self._model.tokenizer
         queries, passages = [query for query, _ in pairs], [passage for _, passage in pairs]
         encoded = tokenizer(queries, passages, truncation="longest_first", max_length=self.max_tokens) if pairs else {}
         for batch in batches(encoded.get("input_ids", []), BATCH_TOKENS[self._device]):
             columns = {name: [column[index] for index in batch] for name, column in encoded.items()}
-            scores[batch] = self._forward(tokenizer.pad(columns, return_tensors="pt"))
-        return scores
-
-    def _forward(self, features: Any) -> Scores:
-        torch = self._torch
-        inputs = {name: tensor.to(self._device) for name, tensor in features.items()}
-        with torch.inference_mode(), torch.autocast(self._device, dtype=torch.bfloat16, enabled=self._bf16):
-            scores: Scores = self._model(inputs)["scores"].float().cpu().numpy()[:, 0]
-        if not np.isfinite(scores).all():
-            raise Terminal("the reranker made a score that is no number; its weights are damaged")
+            inputs = tokenizer.pad(columns, return_tensors="pt").to(self._device)
+            scores[batch] = self._model(dict(inputs))["scores"].float().cpu().numpy()[:, 0]
         return scores

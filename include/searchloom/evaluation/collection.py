@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -21,6 +21,7 @@ class Collection:
 
     queries: dict[str, str]  # query_id -> text
     qrels: dict[str, dict[str, int]]  # query_id -> doc_id -> grade
+    sources: dict[str, str] = field(default_factory=dict)  # query_id -> who judged it
 
 
 def read(oss: Oss, corpus: str, split: str) -> Collection:
@@ -38,7 +39,8 @@ def read(oss: Oss, corpus: str, split: str) -> Collection:
 def of_table(table: pa.Table) -> Collection:
     """Read judged queries from a table of ``JUDGMENTS``."""
     queries, qrels = judged_queries(table)
-    return Collection(queries, qrels)
+    sources = dict(zip(table["query_id"].to_pylist(), table["source"].to_pylist(), strict=True))
+    return Collection(queries, qrels, sources)
 
 
 def of_split(oss: Oss, corpus: str, split: str) -> Collection:
@@ -53,7 +55,9 @@ def sample(collection: Collection, most: int) -> Collection:
     if len(collection.queries) <= most:
         return collection
     kept = sorted(collection.queries, key=lambda one: hashlib.sha256(one.encode()).digest())[:most]
-    return Collection({one: collection.queries[one] for one in kept}, {one: collection.qrels[one] for one in kept})
+    queries = {one: collection.queries[one] for one in kept}
+    qrels = {one: collection.qrels[one] for one in kept}
+    return Collection(queries, qrels, collection.sources)
 
 
 def trained_documents(oss: Oss, corpus: str, fingerprints: Iterable[str]) -> frozenset[str]:

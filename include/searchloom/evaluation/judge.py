@@ -127,7 +127,7 @@ def _learned(candidate: Loaded, dev: Collection, fusion: Fusion, settings: Setti
         start, gains["fusion"] = learned.fusion, learned.gain.summary()
     chosen = what.reranker
     if chosen and rerank and share_open:
-        share = learn_rerank(found, collections.sample(dev, REREAD).qrels, start, rerank)
+        share = learn_rerank(found, collections.sample(dev, REREAD).qrels, start, rerank, sources=dev.sources)
         chosen = chosen.model_copy(update={"weight": share.weight, "depth": share.depth})
         gains["reranker"] = share.gain.summary()
     kept = chosen if chosen and chosen.weight else None

@@ -1,4 +1,4 @@
-"""The reranking stage: the head of the fused ranking, read once more by a cross-encoder.
+"""The reranking stage: the head of the fused ranking, read once more by a model that has both texts before it.
 
 Whose that is, a setting says: the release's own (a service of PAI-EAS), or a model of Bailian.
 """

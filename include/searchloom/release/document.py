@@ -47,7 +47,7 @@ class EmbeddingModel(BaseModel):
 
 
 class Reranker(BaseModel):
-    """The cross-encoder that reads the head of the fused ranking once more, and its share of the score."""
+    """The model that reads the head of the fused ranking once more, and its share of the score."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +55,7 @@ class Reranker(BaseModel):
     service: str = Field(min_length=1, description="URL of the PAI-EAS service that serves it")
     weight: float = Field(gt=0, le=1, description="its share of the blended score; learned on dev")
     depth: int = Field(default=30, gt=0, le=200, description="documents of the head that it reads")
-    max_tokens: int = Field(gt=0, description="that it reads of query and passage together")
+    max_tokens: int = Field(gt=0, description="that it reads, of query and passage together or of each")
 
 
 class Gate(BaseModel):

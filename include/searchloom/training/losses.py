@@ -23,21 +23,29 @@ def in_batch_ranking(
 
     Source: Henderson et al., "Efficient natural language response suggestion", 2017; Kusupati et al., 2022.
     """
-    count = len(queries)
-    own = torch.eye(count, candidates.shape[0], dtype=torch.bool, device=queries.device)
     with torch.no_grad():
         units = F.normalize(candidates, dim=1)
-        known = known | (units[:count] @ units.T > _DUPLICATE)
-    barred = torch.zeros_like(known, dtype=torch.float32).masked_fill(known & ~own, _FORBIDDEN)
-    targets = torch.arange(count, device=queries.device)
+        known = known | (units[: len(queries)] @ units.T > _DUPLICATE)
     total = torch.zeros((), device=queries.device)
     lengths = list(dims) or [queries.shape[1]]
     for length in lengths:
         scores = scale * F.normalize(queries[:, :length], dim=1) @ F.normalize(candidates[:, :length], dim=1).T
-        forward = F.cross_entropy(scores + barred, targets, reduction="none")
-        backward = F.cross_entropy((scores[:, :count] + barred[:, :count]).T, targets, reduction="none")
-        total = total + ((forward + backward) / 2 * weights).sum() / weights.sum()
+        total = total + both_ways(scores, known=known, weights=weights)
     return total / len(lengths)
+
+
+def both_ways(scores: Any, *, known: Any, weights: Any) -> Any:
+    """Cross-entropy of a query finding its passage among all, and a passage its query.
+
+    ``scores`` and ``known`` ``[n, m]``: the first n passages are those of the queries, in their order.
+    """
+    count = len(scores)
+    own = torch.eye(count, scores.shape[1], dtype=torch.bool, device=scores.device)
+    barred = torch.zeros_like(scores).masked_fill(known & ~own, _FORBIDDEN)
+    targets = torch.arange(count, device=scores.device)
+    forward = F.cross_entropy(scores + barred, targets, reduction="none")
+    backward = F.cross_entropy((scores[:, :count] + barred[:, :count]).T, targets, reduction="none")
+    return ((forward + backward) / 2 * weights).sum() / weights.sum()
 
 
 def listwise(scores: Any, *, weights: Any) -> Any:

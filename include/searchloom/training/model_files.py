@@ -45,12 +45,6 @@ def prepare(model: Any, *, dropout: float, save_memory: bool) -> Any:
     return model
 
 
-def makes_vectors(folder: Path) -> bool:
-    """Whether a folder holds a bi-encoder: its modules pool the tokens into one vector."""
-    path = folder / "modules.json"
-    return path.is_file() and any("pooling" in module["type"].lower() for module in json.loads(path.read_bytes()))
-
-
 def save(model: Any, folder: Path, *, max_tokens: int) -> None:
     """Write the model's files: safetensors, in the layout of sentence-transformers."""
     model.save_pretrained(str(folder), create_model_card=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -50,11 +50,14 @@ class EmbeddingParameters(Parameters):
 class RerankerParameters(Parameters):
     """How a reranker is trained."""
 
-    batch_size: int = Field(default=16, ge=1, description="lists a step, each of a positive and its negatives")
-    negatives: int = Field(default=3, ge=1, description="mined negatives in a list")
-    learning_rate: float = Field(default=1e-4, gt=0)
+    form: Literal["late", "cross"] = Field(
+        default="late",
+        description="what becomes of a bi-encoder: read token by token, or a cross-encoder with a new head",
+    )
+    batch_size: int = Field(default=32, ge=1, description="lists a step, each of a positive and its negatives")
+    scale: float = Field(default=32.0, gt=0, description="of scores, before the softmax; late interaction alone")
     max_minutes: float = Field(default=2.5, gt=0)
-    evaluations: int = Field(default=1, ge=1, description="on dev; each reads ``depth`` passages a query")
+    evaluations: int = Field(default=2, ge=1, description="on dev; each reads ``depth`` passages a query")
     depth: int = Field(default=10, ge=2, description="passages that it re-orders on dev")
     teacher_scale: float = Field(default=10.0, gt=0, description="of the teacher's scores, before the softmax")
     teacher_share: float = Field(default=0.5, ge=0, le=1, description="of the loss, where a teacher scored the list")

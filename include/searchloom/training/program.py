@@ -53,12 +53,15 @@ class Job(Generic[P]):
         """Tokens that the base sees of a text, and so the trained model."""
         return self.base_card.max_tokens
 
-    def keep(self, model: Any, state: State, metrics: dict[str, float]) -> ModelCard:
-        """Write weights, log, picture and, last, the card; then the checkpoints go."""
+    def keep(self, model: Any, state: State, metrics: dict[str, float], *, max_tokens: int = 0) -> ModelCard:
+        """Write weights, log, picture and, last, the card; then the checkpoints go.
+
+        ``max_tokens``: that it reads of a text when it serves; 0: as many as its base.
+        """
         before = {f"dev_before_{name}": value for name, value in state.before.items()}
         with tempfile.TemporaryDirectory(prefix="model-") as place:
             folder = Path(place)
-            save(model, folder, max_tokens=self.max_tokens)
+            save(model, folder, max_tokens=max_tokens or self.max_tokens)
             said = describe(folder)
             card = ModelCard(
                 version=self.version, kind=self.kind, base=self.base_card.version, max_tokens=said.max_tokens,

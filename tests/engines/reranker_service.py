@@ -1,8 +1,9 @@
-"""A reranker with a head of random weights, and our model service around one, as a process of its own."""
+"""A reranker with weights as they come, and our model service around one, as a process of its own."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -23,8 +24,20 @@ MAX_TOKENS = 128
 _START_S = 180.0
 
 
-def make(folder: Path, version: str) -> None:
-    """Save the model and its card in ``folder``."""
+def make(folder: Path, version: str, *, late: bool = False) -> None:
+    """Save the model and its card in ``folder``; ``late``: a bi-encoder as it comes, to be read token by token."""
+    if late:
+        shutil.copytree(package_folder(BASE), folder)
+    else:
+        _with_random_head(folder)
+    card = ModelCard(
+        version=version, kind="reranker", base=f"package:{BASE}", max_tokens=MAX_TOKENS, created=datetime.now(UTC),
+        fingerprint=fingerprint(folder),
+    )  # fmt: skip
+    (folder / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
+
+
+def _with_random_head(folder: Path) -> None:
     import torch  # noqa: PLC0415  takes seconds
     from sentence_transformers import CrossEncoder  # noqa: PLC0415
 
@@ -32,11 +45,6 @@ def make(folder: Path, version: str) -> None:
     model = CrossEncoder(str(package_folder(BASE)), num_labels=1, local_files_only=True)
     torch.nn.init.normal_(model.model.classifier.weight, std=1.0)  # scores as far apart as trained ones
     model.save_pretrained(str(folder))
-    card = ModelCard(
-        version=version, kind="reranker", base=f"package:{BASE}", max_tokens=MAX_TOKENS, created=datetime.now(UTC),
-        fingerprint=fingerprint(folder),
-    )  # fmt: skip
-    (folder / "card.json").write_text(card.model_dump_json(), encoding="utf-8")
 
 
 @contextmanager

@@ -17,19 +17,23 @@ from searchloom.cloud.oss import Oss
 from searchloom.corpus.docstrings import symbols
 from searchloom.embedding import model as models
 from searchloom.embedding.card import ModelCard, card_key, model_prefix
+from searchloom.embedding.encoder import Encoder
 from searchloom.errors import Terminal, UsageError
 from searchloom.evaluation.gate import GateReport
 from searchloom.evaluation.judge import judge
 from searchloom.release.document import Fusion
 from searchloom.settings import Oss as OssSettings
 from searchloom.settings import Settings
+from searchloom.training.build import build
 from tests.corpus.runs import MODEL_FOLDER
+from tests.evaluation import shuffled
 from tests.evaluation.released import Released
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 DOCUMENTS, TEST, DEV = 160, 80, 40
 SPOILED = int(os.environ.get("TEST_SPOILED", "3"))  # each takes a minute of a core; ten were refused of ten
+SHUFFLED = int(os.environ.get("TEST_SHUFFLED", "1"))  # each trains two models
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +134,30 @@ def test_a_random_head_is_left_out_where_its_weight_is_learned_and_refused_where
     said, report = judged(released, forced, "forced")
     assert said["verdict"] == "worse"
     assert report.lost[0].gain < 0
+
+
+def test_models_trained_on_pairs_dealt_anew_are_never_better(
+    released: Released, again: dict[str, Any], tmp_path: Path
+) -> None:
+    base = models.publish_base(released.oss, released.settings)
+    encoder = Encoder(models.fetch(released.oss, base.version, released.settings.cache))
+    built = build(
+        released.oss, corpus=released.corpus, settings=released.settings, model=base, encoder=encoder,
+        engine="opensearch", index=f"{released.corpus}-live",
+    )  # fmt: skip
+    verdicts: dict[str, tuple[str, list[str]]] = {}
+    for seed in range(SHUFFLED):
+        pairs = shuffled.dealt_anew(released.oss, released.corpus, built["fingerprint"], seed)
+        reader = shuffled.trained(released.oss, "reranker", pairs, tmp_path / str(seed))
+        retriever = shuffled.trained(released.oss, "embedding", pairs, tmp_path / str(seed))
+        candidates = {
+            "reranker": again | {"reranker": {"version": reader.version}},
+            "embedding": released.build(retriever, f"{released.corpus}-dealt-{seed}"),
+        }
+        for kind, candidate in candidates.items():
+            outcome, report = judged(released, candidate, f"dealt-{kind}-{seed}")
+            verdicts[f"{kind} {seed}"] = (outcome["verdict"], report.reasons)
+    assert {verdict for verdict, _ in verdicts.values()} <= {"worse", "not enough evidence"}, verdicts
 
 
 def test_what_is_no_candidate_is_refused_with_one_sentence(released: Released, again: dict[str, Any]) -> None:

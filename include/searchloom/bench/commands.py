@@ -44,6 +44,16 @@ def chat(
 
 
 @app.command()
+def events(
+    rate: Annotated[float, typer.Option(min=1, help="Events a second.")] = 2000,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Events under open load: how many are accepted, how fast, and whether each is in the log once."""
+    run("events", "--rate", str(rate), "--seconds", str(seconds), *(["--json"] if as_json else []))
+
+
+@app.command()
 def personal(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds items.jsonl and events.jsonl.")],
     persons: Annotated[int, typer.Option(min=10, help="Judge so many persons at most, drawn with a seed.")] = 2000,

@@ -54,6 +54,16 @@ def events(
 
 
 @app.command()
+def faults(
+    corpus: Annotated[str, typer.Option(help="Name of the corpus; it must have judgments.")] = "default",
+    rate: Annotated[float, typer.Option(min=1, help="Searches a second.")] = 15,
+    as_json: AsJson = False,
+) -> None:
+    """Searches under open load while parts of the local stack are killed, or stand still for ten seconds."""
+    run("faults", "--corpus", corpus, "--rate", str(rate), *(["--json"] if as_json else []))
+
+
+@app.command()
 def personal(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds items.jsonl and events.jsonl.")],
     persons: Annotated[int, typer.Option(min=10, help="Judge so many persons at most, drawn with a seed.")] = 2000,

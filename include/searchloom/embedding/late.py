@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812  as everybody calls it
 from numpy.typing import NDArray
 from sentence_transformers.util.similarity import mean_maxsim_pairwise
 
@@ -23,7 +22,7 @@ from searchloom.embedding.encoder import batches
 def token_vectors(model: Any, features: Any) -> Any:
     """Return ``[texts, tokens, width]`` fp32: unit vectors of tokens, zeros for padding."""
     states = model(dict(features))["token_embeddings"].float()
-    return F.normalize(states, dim=2) * features["attention_mask"].unsqueeze(2)
+    return torch.nn.functional.normalize(states, dim=2) * features["attention_mask"].unsqueeze(2)
 
 
 def score(model: Any, pairs: Sequence[tuple[str, str]], *, max_tokens: int, budget: int) -> NDArray[np.float32]:

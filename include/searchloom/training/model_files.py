@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 _LIMITS = "sentence_bert_config.json"
@@ -40,6 +41,9 @@ def prepare(model: Any, *, dropout: float, save_memory: bool) -> Any:
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
             module.p = dropout
+        elif isinstance(module, PreTrainedModel) and _device() == "cpu":
+            # On a processor the way back through torch's fused attention takes longer than all else of a step.
+            module.set_attn_implementation("eager")
     if save_memory:
         model.gradient_checkpointing_enable()
     return model

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812  as everybody calls it
 
 from searchloom.embedding.late import token_vectors
 
-_TOKENS_A_PART = 4096  # padding included; more does not help a processor, and a GPU takes the whole batch
+_TOKENS_A_PART = 2048  # padding included; what a processor keeps at hand, and a GPU takes the whole batch
 
 
 def run(model: Any, columns: dict[str, list[list[int]]], output: str) -> Any:
@@ -48,7 +48,7 @@ def _joined(columns: dict[str, list[list[int]]], model: Any, made_of: Callable[[
     lengths = np.array([len(ids) for ids in columns["input_ids"]])
     order = np.argsort(-lengths, kind="stable")
     device = next(model.parameters()).device
-    budget = _TOKENS_A_PART * (16 if device.type == "cuda" else 1)
+    budget = _TOKENS_A_PART * (32 if device.type == "cuda" else 1)
     parts = []
     start = 0
     while start < len(order):

@@ -58,6 +58,8 @@ def demo(
     console.print(render(report))
     console.print(f'\nThe same as JSON: {REPORT.name}. Try: .venv/bin/searchloom search "merge two tables on a key"')
     console.print(f"Airflow's user is {settings.airflow.username!r}, its password {_password(settings, console)}.")
+    if not train:
+        console.print("`make demo TRAIN=1` goes on to train own models, which serve if a judge finds them better.")
     console.print("Everything goes on serving; `make down` stops it.")
 
 

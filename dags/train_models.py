@@ -250,7 +250,7 @@ def clear_up(corpus: str, judged: dict[str, Any], *, dag_run: Any) -> dict[str, 
         "base": Param(
             "", type="string", description="Version in models/embedding/ to train from; empty: the base model"
         ),
-        "embedding_minutes": Param(5.0, type="number", exclusiveMinimum=0, description="Time to train the embedding"),
+        "embedding_minutes": Param(4.0, type="number", exclusiveMinimum=0, description="Time to train the embedding"),
         "reranker_minutes": Param(2.5, type="number", minimum=0, description="Time to train the reranker; 0: none"),
         "seed": Param(20, type="integer"),
         "approval": Param(

@@ -82,6 +82,16 @@ def test_chance_is_not_enough_evidence_and_the_number_of_queries_is_named() -> N
     assert f"about {needed} judged queries" in reasons[-1]
 
 
+def test_where_a_gain_would_have_shown_the_reason_says_so() -> None:
+    verdict, reasons, needed = judged(0.0, queries=400, noise=0.01)
+    assert verdict == "not enough evidence"
+    assert needed is not None
+    assert needed < 400
+    assert reasons[-1] == (
+        f"A gain of {RULES.min_gain:.4f} would have shown: {needed} judged queries are enough for that; there are 400."
+    )
+
+
 def test_the_live_release_itself_is_never_better_whatever_the_numbers_say() -> None:
     verdict, reasons, needed = judged(0.2, unchanged=True)
     assert (verdict, needed) == ("not enough evidence", None)

@@ -192,7 +192,9 @@ def decide(evidence: Evidence, combined: Comparison, rules: Rules) -> tuple[Verd
     needed = combined.queries_for(max(combined.mean, rules.min_gain)) if not combined.gained else None
     if needed and not evidence.unchanged:
         effect = max(combined.mean, rules.min_gain)
-        doubts.append(f"To show a gain of {effect:.4f} takes about {needed} judged queries; there are {shown.queries}.")
+        enough = f"A gain of {effect:.4f} would have shown: {needed} judged queries are enough for that"
+        lacking = f"To show a gain of {effect:.4f} takes about {needed} judged queries"
+        doubts.append(f"{enough if needed <= shown.queries else lacking}; there are {shown.queries}.")
     return "not enough evidence", doubts, needed
 
 

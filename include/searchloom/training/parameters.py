@@ -29,7 +29,7 @@ class Parameters(BaseModel):
         default=0.0, ge=0, lt=1, description="on a processor it takes as long as a layer, and memory in plenty"
     )
     save_memory: bool = Field(default=False, description="compute forward twice rather than keep everything")
-    max_minutes: float = Field(default=5.0, gt=0, description="for training and its evaluations together")
+    max_minutes: float = Field(default=4.0, gt=0, description="for training and its evaluations together")
     evaluations: int = Field(default=2, ge=1, description="on dev, at even distances; fewer where they cost too much")
     patience: int = Field(default=2, ge=1, description="evaluations without a new best after which training ends")
     dev_passages: int = Field(default=600, ge=10, description="of the dev pool that an evaluation ranks")

@@ -117,7 +117,7 @@ def judged(found: Searches, experiment: Experiment) -> dict[str, Any]:
                 "low": round(low, 5),
                 "high": round(high, 5),
             },
-            "p": round(p, 6),
+            "p": p,
             "more_searches": more,
             "winner": winner,
             "verdict": _verdict(winner, more, differing, alarm=mismatch["alarm"]),

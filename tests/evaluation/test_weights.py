@@ -124,3 +124,13 @@ def test_many_queries_made_from_documents_do_not_outvote_those_that_somebody_ask
     told = learn_rerank(both, qrels, Fusion(), Rerank(knows_what_was_made, 0, 0), sources=sources)
     assert alike.gain.mean > told.gain.mean
     assert told.weight < alike.weight
+
+
+@pytest.mark.parametrize(("queries", "words", "meaning", "seed"), [(40, 3.5, 4.5, 25), (80, 3, 5, 10), (80, 3, 5, 24)])
+def test_what_is_learned_is_never_worse_on_dev_than_what_was_in_force(
+    queries: int, words: float, meaning: float, seed: int
+) -> None:
+    """A weight that does well on some queries and badly on others is not nearer for its large error."""
+    learned = learn_fusion(*collection(queries, words=words, meaning=meaning, seed=seed), Fusion(vector_weight=0.3))
+    assert learned.fusion.vector_weight > 0.3
+    assert learned.gain.mean > 0

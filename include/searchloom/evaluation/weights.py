@@ -192,18 +192,24 @@ def _judged(
 
 
 def _nearest(values: Values, grid: Sequence[float], basis: float) -> float:
-    """Return the weight nearest to ``basis`` whose loss against the best one is within a standard error."""
+    """Return the weight nearest to ``basis`` whose loss against the best one is within a standard error.
+
+    Where that is not ``basis`` it is better than it: a weight that does well here and badly there has a large error.
+    """
     if not values.shape[1]:
         return basis
-    best = int(values.mean(axis=1).argmax())
+    means = values.mean(axis=1)
+    best = int(means.argmax())
 
     def as_good(place: int) -> bool:
         loss = values[best] - values[place]
         return place == best or bool(loss.mean() <= _error(loss))
 
-    if as_good(_grid_place(grid, basis)):
+    now = _grid_place(grid, basis)
+    if as_good(now):
         return basis
-    return min((weight for place, weight in enumerate(grid) if as_good(place)), key=lambda weight: abs(weight - basis))
+    better = (weight for place, weight in enumerate(grid) if means[place] > means[now] and as_good(place))
+    return min(better, key=lambda weight: abs(weight - basis))
 
 
 def _wins_in_cross_validation(values: Values, places: Sequence[int], general: Sequence[int], basis: float) -> bool:

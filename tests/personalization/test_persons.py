@@ -115,7 +115,7 @@ def test_who_was_erased_is_nobody_until_he_does_something_again(oss: Oss, known:
     follow(known, oss)
     assert known.get("ann", "default").events == 0
     assert known.get("bob", "default").events == 1
-    log_in_oss.write(oss, [did("ann", 3, -60)], "b")
+    log_in_oss.write(oss, [did("ann", 3, -600)], "b")
     follow(known, oss)
     follow(known, oss)
     assert known.get("ann", "default").items == ["item-3"]

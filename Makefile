@@ -18,8 +18,8 @@ down: ## Stop the local stack; data stays
 status: ## Show the parts of the local stack
 	@.venv/bin/searchloom status
 
-demo: ## Set up, start everything, run every DAG on a real corpus, report, leave it serving
-	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && .venv/bin/searchloom demo --since $$began $(if $(TRAIN),--train)
+demo: ## Set up, start everything, run the DAGs on a real corpus, train own models on it (not with TRAIN=no), report, leave it serving
+	@began=$$(date +%s) && $(MAKE) --no-print-directory setup && .venv/bin/searchloom demo --since $$began $(if $(filter no,$(TRAIN)),--no-train)
 
 test: ## Set up, run every test
 	@./bootstrap.sh requirements-dev.txt

@@ -22,9 +22,9 @@ def demo(
     since: Annotated[
         float | None, typer.Option(hidden=True, help="When the set-up began, in seconds since the epoch.")
     ] = None,
-    train: Annotated[bool, typer.Option("--train", help="Go on to train own models, and judge them.")] = False,
+    train: Annotated[bool, typer.Option(help="Go on to train own models, and have them judged.")] = True,
 ) -> None:
-    """Start the stack, bring in a real corpus, make it searchable, judge the search; everything goes on serving.
+    """Start the stack, bring in a real corpus, make it searchable, train own models on it; everything goes on serving.
 
     The corpus is the API reference of the installed Python packages. A second demo does only what changed.
     """
@@ -48,6 +48,7 @@ def demo(
     }
     console.print(f"\n[bold green]Search is up:[/] {report.urls['search page']}\n")
     if train:
+        console.print("Own models are next; who only wants to search can leave now (Ctrl-C), everything serves.\n")
         _better(settings, report, console)
     else:
         with report.part("judge the search", console):
@@ -59,7 +60,7 @@ def demo(
     console.print(f'\nThe same as JSON: {REPORT.name}. Try: .venv/bin/searchloom search "merge two tables on a key"')
     console.print(f"Airflow's user is {settings.airflow.username!r}, its password {_password(settings, console)}.")
     if not train:
-        console.print("`make demo TRAIN=1` goes on to train own models, which serve if a judge finds them better.")
+        console.print("`make demo` without TRAIN=no trains own models, which serve if a judge finds them better.")
     console.print("Everything goes on serving; `make down` stops it.")
 
 

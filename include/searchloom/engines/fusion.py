@@ -47,11 +47,17 @@ def fuse(bm25: Sequence[Hit], vector: Sequence[Hit], fusion: Fusion, *, language
     weight = fusion.weight(language)
     words, meaning = _scaled(lexical, fusion, 1 - weight), _scaled(nearest, fusion, weight)
     ranked = []
-    for doc_id, hit in (nearest | lexical).items():
-        by_words, by_meaning = words.get(doc_id, 0.0), meaning.get(doc_id, 0.0)
-        bm25_score = lexical[doc_id].score if doc_id in lexical else None
-        cosine = nearest[doc_id].score if doc_id in nearest else None
-        ranked.append(Ranked(doc_id, by_words + by_meaning, hit, bm25_score, cosine, by_words, by_meaning))
+    for doc_id, by_meaning in meaning.items():
+        near = nearest[doc_id]
+        if hit := lexical.get(doc_id):
+            by_words = words[doc_id]
+            ranked.append(Ranked(doc_id, by_words + by_meaning, hit, hit.score, near.score, by_words, by_meaning))
+        else:
+            ranked.append(Ranked(doc_id, by_meaning, near, None, near.score, 0.0, by_meaning))
+    for doc_id, by_words in words.items():
+        if doc_id not in nearest:
+            hit = lexical[doc_id]
+            ranked.append(Ranked(doc_id, by_words, hit, hit.score, None, by_words))
     # Sorts are stable: of equal scores the lower doc_id comes first.
     ranked.sort(key=attrgetter("doc_id"))
     ranked.sort(key=attrgetter("score"), reverse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import gt
 from typing import Any
 from urllib.parse import quote
 
@@ -107,7 +108,8 @@ class EngineSearcher:
             body["suggest"] = spelling_request(words)
         answer = await self._slim(index, body, timeout_s)
         scale = self._dialect.lexical_score(1.0)
-        hits = [_slim_hit(entry, entry.sort[0] * scale) for entry in answer.hits.hits]
+        found = answer.hits.hits
+        hits = _slim_hits(found, [entry.sort[0] * scale for entry in found])
         told = answer.suggest.get("words", [])
         unknown = {entry["text"]: tuple(option["text"] for option in entry["options"]) for entry in told}
         return Lexical(hits, {word: candidates for word, candidates in unknown.items() if candidates})
@@ -131,13 +133,15 @@ class EngineSearcher:
         narrowed = [*filters(access), *condition_clauses(conditions)]
         body = self._dialect.vector_search(embedding, narrowed, size=size, candidates=candidates)
         body |= {"track_total_hits": False} | ({"_source": _SOURCE} if columns is None else _slim(columns))
-        # Both engines report (1 + cosine) / 2.
         if columns is None:
             found = _hits(await self._search(index, body, timeout_s))
-            hits = [_hit(entry, round(2 * entry["_score"] - 1, 6)) for entry in found]
+            hits = [_hit(entry, _cosine(entry["_score"])) for entry in found]
         else:
-            slim = await self._slim(index, body, timeout_s)
-            hits = [_slim_hit(entry, round(2 * entry.sort[0] - 1, 6)) for entry in slim.hits.hits]
+            slim = (await self._slim(index, body, timeout_s)).hits.hits
+            hits = _slim_hits(slim, [_cosine(entry.sort[0]) for entry in slim])
+        scores = [hit.score for hit in hits]
+        if all(map(gt, scores, scores[1:])):  # as nearly always: no two alike
+            return hits
         return sorted(hits, key=lambda hit: (-hit.score, hit.doc_id, hit.source["ordinal"]))
 
     async def spelling(
@@ -272,7 +276,17 @@ def _hit(entry: dict[str, Any], score: float) -> Hit:
     return Hit(entry["_id"], source["doc_id"], score, source, words)
 
 
-def _slim_hit(entry: _SlimEntry, score: float) -> Hit:
-    _, doc_id, ordinal = entry.sort
-    columns = {name: values[0] for name, values in entry.fields.items()} if entry.fields else {}
-    return Hit("", doc_id, score, {"ordinal": ordinal, **columns})
+def _cosine(score: float) -> float:
+    """Return the cosine to six digits, to which both engines agree; they report (1 + cosine) / 2."""
+    return round(2_000_000 * score - 1_000_000) / 1_000_000  # rounding to a number of digits takes twice as long
+
+
+def _slim_hits(entries: Sequence[_SlimEntry], scores: Sequence[float]) -> list[Hit]:
+    return [
+        Hit("", entry.sort[1], score, _columns(entry) if entry.fields else {"ordinal": entry.sort[2]})
+        for entry, score in zip(entries, scores, strict=True)
+    ]
+
+
+def _columns(entry: _SlimEntry) -> dict[str, Any]:
+    return {"ordinal": entry.sort[2], **{name: values[0] for name, values in entry.fields.items()}}

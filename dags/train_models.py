@@ -28,9 +28,12 @@ from alibaba_ai.operators.pai_registry import PaiRegisterModelOperator
 from searchloom import settings
 from searchloom.embedding.card import Kind, registered_name
 from searchloom.settings import CORPUS_PATTERN, ENGINES, EngineName
+from searchloom.training.parameters import EmbeddingParameters, RerankerParameters
 from searchloom_dags.oncall import default_args, log_group
 
 log = logging.getLogger(__name__)
+
+_MINUTES = {"embedding": EmbeddingParameters().max_minutes, "reranker": RerankerParameters().max_minutes}
 
 
 @task(multiple_outputs=True)
@@ -250,8 +253,12 @@ def clear_up(corpus: str, judged: dict[str, Any], *, dag_run: Any) -> dict[str, 
         "base": Param(
             "", type="string", description="Version in models/embedding/ to train from; empty: the base model"
         ),
-        "embedding_minutes": Param(4.0, type="number", exclusiveMinimum=0, description="Time to train the embedding"),
-        "reranker_minutes": Param(2.5, type="number", minimum=0, description="Time to train the reranker; 0: none"),
+        "embedding_minutes": Param(
+            _MINUTES["embedding"], type="number", exclusiveMinimum=0, description="Time to train the embedding model"
+        ),
+        "reranker_minutes": Param(
+            _MINUTES["reranker"], type="number", minimum=0, description="Time to train the reranker; 0: none"
+        ),
         "seed": Param(20, type="integer"),
         "approval": Param(
             default=False, type="boolean", description="A person has to approve what the judge lets pass"

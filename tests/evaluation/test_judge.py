@@ -19,6 +19,8 @@ from searchloom.embedding import model as models
 from searchloom.embedding.card import ModelCard, card_key, model_prefix
 from searchloom.embedding.encoder import Encoder
 from searchloom.errors import Terminal, UsageError
+from searchloom.evaluation import sides
+from searchloom.evaluation.collection import of_split
 from searchloom.evaluation.gate import GateReport
 from searchloom.evaluation.judge import judge
 from searchloom.release.document import Fusion
@@ -110,28 +112,61 @@ def test_a_model_made_worse_is_refused_every_time(released: Released, tmp_path: 
     assert outcome["verdict"] == "worse", report.reasons
 
 
-def test_a_random_head_is_left_out_where_its_weight_is_learned_and_refused_where_it_is_given(
-    released: Released, again: dict[str, Any], tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def random_head(released: Released, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Version of a reranker that has learned nothing."""
     from searchloom.training.model_files import load_cross_encoder, save  # noqa: PLC0415
 
-    save(load_cross_encoder(MODEL_FOLDER, max_tokens=256), tmp_path, max_tokens=256)
-    for path in (path for path in tmp_path.rglob("*") if path.is_file()):
-        released.oss.upload(path, model_prefix("random-head", "reranker") + path.relative_to(tmp_path).as_posix())
+    folder = tmp_path_factory.mktemp("random-head")
+    save(load_cross_encoder(MODEL_FOLDER, max_tokens=256), folder, max_tokens=256)
+    for path in (path for path in folder.rglob("*") if path.is_file()):
+        released.oss.upload(path, model_prefix("random-head", "reranker") + path.relative_to(folder).as_posix())
     card = ModelCard(
         version="random-head", kind="reranker", base="test", max_tokens=256, created=datetime.now(UTC),
-        fingerprint=models.fingerprint(tmp_path),
+        fingerprint=models.fingerprint(folder),
     )  # fmt: skip
     released.oss.put_json(card_key(card.version, "reranker"), card.model_dump(mode="json"))
+    return card.version
+
+
+def test_a_random_head_is_left_out_where_its_weight_is_learned_and_refused_where_it_is_given(
+    released: Released, again: dict[str, Any], random_head: str
+) -> None:
     as_it_is = again | {"fusion": Fusion(trained_languages=("en",)).model_dump(mode="json")}
-    said, report = judged(released, as_it_is | {"reranker": {"version": "random-head"}}, "head")
+    said, report = judged(released, as_it_is | {"reranker": {"version": random_head}}, "head")
     assert said["verdict"] == "not enough evidence"
     assert said["reranker"] is None
-    assert "did not help" in report.reasons[-1]
-    forced = as_it_is | {"reranker": {"version": "random-head", "weight": 1.0, "depth": 10}}
+    assert "did not help on dev" in report.reasons[-1]
+    forced = as_it_is | {"reranker": {"version": random_head, "weight": 1.0, "depth": 10}}
     said, report = judged(released, forced, "forced")
     assert said["verdict"] == "worse"
     assert report.lost[0].gain < 0
+
+
+@pytest.mark.parametrize("splits", [("dev",), ("dev", "test")])
+def test_a_reranker_is_released_only_where_it_helps_queries_that_had_no_say_in_its_share(
+    released: Released,
+    again: dict[str, Any],
+    random_head: str,
+    splits: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = [of_split(released.oss, released.corpus, split).queries for split in splits]
+    answers = {query: title for queries in asked for title, query in queries.items()}
+
+    def by_heart(_reranker: Any) -> sides.Score:
+        return lambda query, passages: [float(one.split("\n")[0] == answers.get(query)) for one in passages]
+
+    monkeypatch.setattr(sides, "scorer", by_heart)
+    as_it_is = again | {"fusion": Fusion(trained_languages=("en",)).model_dump(mode="json")}
+    said, report = judged(released, as_it_is | {"reranker": {"version": random_head}}, f"by-heart-{len(splits)}")
+    assert report.weights["reranker"]["low"] > 0
+    if "test" in splits:
+        assert (said["verdict"], said["reranker"]["version"]) == ("better", random_head)
+        assert report.weights["reranker on test"]["low"] > 0
+    else:
+        assert (said["verdict"], said["reranker"]) == ("not enough evidence", None)
+        assert "test queries" in report.reasons[-1]
 
 
 @pytest.fixture(scope="module")

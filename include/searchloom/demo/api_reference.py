@@ -27,7 +27,7 @@ PACKAGES = (
     "opensearchpy", "oss2", "pandas", "pyarrow", "pydantic", "requests", "rich", "scipy", "sentence_transformers",
     "sklearn", "sqlalchemy", "starlette", "tokenizers", "torch", "transformers", "typer",
 )  # fmt: skip
-PER_PACKAGE = 180  # documents at most: no package drowns the others, and two cores embed it all, twice, in minutes
+PER_PACKAGE = 150  # documents at most: no package drowns the others, and two cores embed it all, twice, in minutes
 SPLITS = {"train": 0.4, "dev": 0.2, "test": 0.4}
 QUERIES = 600
 

@@ -1,8 +1,8 @@
 """Pairs of query and passage to scores, fast: bf16 where the processor has it, batches of texts of like length.
 
 A reranker is a cross-encoder, which reads query and passage as one text, or a bi-encoder that is read token by token
-(see ``late``); its folder says which. Importing this module is light; torch and sentence-transformers are loaded with
-the first model.
+(see ``late``) and remembers what it read; its folder says which. Importing this module is light; torch and
+sentence-transformers are loaded with the first model.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from searchloom.embedding.model import makes_vectors
 from searchloom.errors import Terminal
 
 Scores = NDArray[np.float32]
+
+MEMORY_MB = 512
+"""For passages that were read token by token: about 3,500 of 190 tokens at 384 dimensions."""
 
 
 class Reranker:
@@ -42,6 +45,7 @@ class Reranker:
         self._torch: Any = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._late = makes_vectors(folder)
+        self._memory: Any = None
         made_of: Any = SentenceTransformer if self._late else CrossEncoder
         self._model: Any = made_of(str(folder), device=self._device, local_files_only=True).eval()
         self._bf16 = bf16 if bf16 is not None else self._device == "cuda" or processor_has_bf16()
@@ -62,7 +66,9 @@ class Reranker:
     def _token_by_token(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         from searchloom.embedding import late  # noqa: PLC0415  loads torch
 
-        return late.score(self._model, pairs, max_tokens=self.max_tokens, budget=BATCH_TOKENS[self._device])
+        self._memory = self._memory or late.Memory(MEMORY_MB)
+        budget = BATCH_TOKENS[self._device]
+        return late.score(self._model, pairs, max_tokens=self.max_tokens, budget=budget, memory=self._memory)
 
     def _together(self, pairs: Sequence[tuple[str, str]]) -> Scores:
         scores = np.empty(len(pairs), dtype=np.float32)

@@ -115,7 +115,9 @@ class GateReport(BaseModel):
     queries_needed: int | None = Field(description="that would show such a gain with power .8; None: not the question")
     lost: list[QueryDelta]
     won: list[QueryDelta]
-    weights: dict[str, Any] = Field(default={}, description="what was learned on dev: fusion and reranker")
+    weights: dict[str, Any] = Field(
+        default={}, description="learned on dev: fusion and reranker; what the latter is worth on test"
+    )
     rules: Rules = Rules()
 
 

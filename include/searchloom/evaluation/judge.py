@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,6 +32,9 @@ MOST = 1000
 
 REREAD = 120
 """The same where a reranker reads: it takes as long for one query as everything else does for many."""
+
+PROOF = "reranker on test"
+"""Among what was learned: what a reranker whose share dev chose is worth on queries that had no say in it."""
 
 
 def judge(
@@ -104,10 +108,35 @@ def _prepared(
     trained = collections.trained_documents(oss, corpus, candidate.training_sets() | live.training_sets())
     unseen = collections.unseen(strata[JUDGED], trained) if JUDGED in strata else set()
     settled, learned = _learned(candidate, dev, release.fusion, settings)
-    if settled.score or live.score:
-        strata = {name: collections.sample(asked, REREAD) for name, asked in strata.items()}
-        unseen &= set().union(*(asked.queries for asked in strata.values()))
-    return Trial(oss, corpus, settings, rules, live, settled, strata, unseen, dev), learned
+    trial = Trial(oss, corpus, settings, rules, live, settled, strata, unseen, dev)
+    if settled.score and named.reranker and named.reranker.weight is None:
+        trial = _proved(trial, learned)
+    return (_sampled(trial) if trial.candidate.score or live.score else trial), learned
+
+
+def _sampled(trial: Trial) -> Trial:
+    """Ask fewer queries: a reranker takes its time."""
+    strata = {name: collections.sample(asked, REREAD) for name, asked in trial.strata.items()}
+    return replace(trial, strata=strata, unseen=trial.unseen & set().union(*(one.queries for one in strata.values())))
+
+
+def _proved(trial: Trial, learned: dict[str, Any]) -> Trial:
+    """Leave out a reranker that does not help queries by which its share was not chosen; note the gain there.
+
+    It costs time at every search, so what dev says of it is not enough: of several shares and depths the luckiest was
+    taken there.
+    """
+    ours = _sampled(trial).answers(trial.candidate)
+    shown, comparison = gate.figure("reranked over not reranked", "both engines", both(ours.served), both(ours.fused))
+    learned[PROOF] = shown.model_dump(include={"queries", "gain", "low", "high"}) | {"ms": round(ours.rerank_ms, 1)}
+    log.info(
+        "reranker: on %d test queries %+.4f (%+.4f to %+.4f), %.0f ms a query",
+        shown.queries, shown.gain, shown.low, shown.high, ours.rerank_ms,
+    )  # fmt: skip
+    if comparison.gained:
+        return trial
+    what = trial.candidate.what.model_copy(update={"reranker": None})
+    return replace(trial, candidate=Loaded(what, trial.candidate.model))
 
 
 def _learned(candidate: Loaded, dev: Collection, fusion: Fusion, settings: Settings) -> tuple[Loaded, dict[str, Any]]:
@@ -149,7 +178,7 @@ def _tried(trial: Trial, *, run_id: str, named: Candidate, release: Release, lea
     evidence = Evidence(combined=combined, guards=guards, budgets=budgets, unchanged=unchanged)
     verdict, reasons, needed = gate.decide(evidence, comparison, trial.rules)
     if named.reranker and trial.candidate.what.reranker is None:
-        reasons.append(f"Reranker {named.reranker.version} did not help on dev and was left out.")
+        reasons.append(_left_out(named.reranker.version, learned.get(PROOF)))
     lost, won = gate.query_deltas(after, before, {name: asked.queries for name, asked in trial.strata.items()})
     return GateReport(
         corpus=trial.corpus,
@@ -169,6 +198,15 @@ def _tried(trial: Trial, *, run_id: str, named: Candidate, release: Release, lea
         won=won,
         weights=learned,
         rules=trial.rules,
+    )
+
+
+def _left_out(version: str, proof: dict[str, Any] | None) -> str:
+    if proof is None:
+        return f"Reranker {version} did not help on dev and was left out."
+    return (
+        f"Reranker {version} did not help and was left out: {proof['gain']:+.4f} on {proof['queries']} test queries "
+        f"({proof['low']:+.4f} to {proof['high']:+.4f}) is no gain beyond chance, at {proof['ms']:.0f} ms a query."
     )
 
 

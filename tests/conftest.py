@@ -25,6 +25,13 @@ from tests.engine_servers import EngineServers, engines
 from tests.servers import local_cloud
 
 
+@pytest.hookimpl(tryfirst=True)  # before the names are made by which work is dealt out
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder in one process: what a folder starts (an Airflow, models) is then started once."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+
+
 @pytest.fixture(scope="session")
 def engine_servers() -> Iterator[EngineServers]:
     """The two real engines."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -153,9 +154,16 @@ def test_a_reranker_is_released_only_where_it_helps_queries_that_had_no_say_in_i
 ) -> None:
     asked = [of_split(released.oss, released.corpus, split).queries for split in splits]
     answers = {query: title for queries in asked for title, query in queries.items()}
+    read: set[tuple[str, str]] = set()
 
     def by_heart(_reranker: Any) -> sides.Score:
-        return lambda query, passages: [float(one.split("\n")[0] == answers.get(query)) for one in passages]
+        def score(query: str, passages: Sequence[str]) -> list[float]:
+            fresh = {(query, one) for one in passages} - read
+            time.sleep(len(fresh) / 1000)
+            read.update(fresh)
+            return [float(one.split("\n")[0] == answers.get(query)) for one in passages]
+
+        return score
 
     monkeypatch.setattr(sides, "scorer", by_heart)
     as_it_is = again | {"fusion": Fusion(trained_languages=("en",)).model_dump(mode="json")}
@@ -164,6 +172,8 @@ def test_a_reranker_is_released_only_where_it_helps_queries_that_had_no_say_in_i
     if "test" in splits:
         assert (said["verdict"], said["reranker"]["version"]) == ("better", random_head)
         assert report.weights["reranker on test"]["low"] > 0
+        took = {one.name: one.candidate for one in report.budgets}["reranking a query"]
+        assert took == report.weights["reranker on test"]["ms"] > 5, "its first reading counts, not what it remembers"
     else:
         assert (said["verdict"], said["reranker"]) == ("not enough evidence", None)
         assert "test queries" in report.reasons[-1]

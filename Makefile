@@ -24,7 +24,7 @@ demo: ## Set up, start everything, run the DAGs on a real corpus, train own mode
 test: ## Set up, run every test
 	@./bootstrap.sh requirements-dev.txt
 	@.venv/bin/python -m searchloom.stack.engine_homes
-	@.venv/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+	@.venv/bin/python -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder
 
 lint: ## Check style, types and who imports whom
 	@./bootstrap.sh requirements-dev.txt

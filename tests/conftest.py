@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 # Before any settings are read: tests see neither the local stack of this checkout nor the caller's settings.
 for name in [name for name in os.environ if name.startswith("SEARCHLOOM_") and name != "SEARCHLOOM_CACHE"]:
@@ -17,6 +18,7 @@ atexit.register(shutil.rmtree, os.environ["SEARCHLOOM_STATE"], ignore_errors=Tru
 
 import pytest
 from pydantic import SecretStr
+from xdist.scheduler import LoadScopeScheduling
 
 from searchloom.cloud.oss import Oss
 from searchloom.settings import Engine, EngineName, Settings
@@ -25,11 +27,17 @@ from tests.engine_servers import EngineServers, engines
 from tests.servers import local_cloud
 
 
-@pytest.hookimpl(tryfirst=True)  # before the names are made by which work is dealt out
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder in one process: what a folder starts (an Airflow, models) is then started once."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
+class ByFolder(LoadScopeScheduling):
+    """Keep the tests of a folder in one process: what they share (an Airflow, models) is then started once."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0].rpartition("/")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFolder:
+    """Deal the tests out by folders, where there are several processes."""
+    return ByFolder(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -50,7 +50,8 @@ def test_texts_become_vectors_and_documents_scores(cloud: LocalCloud) -> None:
     assert ranked["result"]["scores"][0]["index"] == 1
     assert ranked["usage"] == {"doc_count": 2}
     by_key = ask(bearer(cloud), "GetTextEmbedding", EMBEDDING, {"input": "text 0"})
-    assert by_key["result"]["embeddings"][0]["embedding"] == answer["result"]["embeddings"][0]["embedding"]
+    alone, among_others = (one["result"]["embeddings"][0]["embedding"] for one in (by_key, answer))
+    assert alone == pytest.approx(among_others, abs=1e-5), "sums are rounded otherwise in a batch"
 
 
 def test_an_api_key_is_checked_and_good_for_this_service_only(cloud: LocalCloud) -> None:

@@ -43,6 +43,7 @@ DOCUMENTS = (
     Document("acme", "Acme table", ("The secret table of the company Acme.",), tenant="acme"),
     Document("acme-hr", "Acme people", ("The secret table of the people team.",), tenant="acme", groups=("hr",)),
     Document("script", "Script", ("A table <script>alert('x')</script> & <em>markup</em> in a table.",)),
+    Document("note", "", ("A note that nobody gave a title.",), tenant="untitled"),
     Document("zh", "合并表格", ("使用键列合并两个表格的方法。",), language="zh"),
 )
 
@@ -65,7 +66,7 @@ def _source(document: Document, ordinal: int, text: str, seq: int, encode: Encod
     return {
         "doc_id": document.id,
         "source_id": f"{document.name}.md",
-        "key": f"{document.name}.md",
+        "key": f"{document.name}.md" if document.title else "many.jsonl",
         "ordinal": ordinal,
         "title": document.title,
         "section": section,

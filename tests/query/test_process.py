@@ -157,6 +157,11 @@ def test_the_search_command_shows_title_passage_and_why(run: Callable[..., Resul
     assert f"2 documents of {CORPUS}, release 1, hybrid on opensearch" in shown.output
 
 
+def test_a_document_without_a_title_is_shown_by_its_own_id(run: Callable[..., Result]) -> None:
+    shown = run("search", "note", "--corpus", CORPUS, "--tenant", "untitled")
+    assert "1. note.md" in shown.output, shown.output
+
+
 def test_the_search_command_prints_json(run: Callable[..., Result]) -> None:
     words = ("--corpus", CORPUS, "--engine", "elasticsearch", "--mode", "bm25", "--group", "finance", "--json")
     answer = json.loads(run("search", "salary", *words).output)

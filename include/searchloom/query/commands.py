@@ -72,7 +72,7 @@ def _one_of(value: str, names: tuple[Name, ...], what: str) -> Name:
 
 def _show(answer: dict[str, Any], console: Console) -> None:
     for place, result in enumerate(answer["results"], start=1):
-        heading = Text.assemble((f"{place:>2}. ", "dim"), (result["title"] or result["key"], "bold"))
+        heading = Text.assemble((f"{place:>2}. ", "dim"), (result["title"] or result["source_id"], "bold"))
         if result["section"]:
             heading.append(f"  {result['section']}", style="cyan")
         heading.append(f"  {result['score']:.3f}", style="dim")

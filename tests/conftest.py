@@ -30,6 +30,7 @@ from tests.servers import local_cloud
 class ByFolder(LoadScopeScheduling):
     """Keep the tests of a folder in one process: what they share (an Airflow, models) is then started once."""
 
+    # xdist's own way, marks and `--dist loadgroup`, writes into an item's id, which pytest 9.2 no longer reads.
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.partition("::")[0].rpartition("/")[0]
 

@@ -19,6 +19,8 @@ from searchloom.release.document import EmbeddingModel, Fusion, Gate, index_name
 from searchloom.settings import ENGINES, Settings
 from searchloom.settings import Oss as OssSettings
 
+MODEL = "own-embedding-0123456789a"  # as long as the name of an own model; the releases' numbers follow
+
 
 @pytest.fixture
 def corpus(oss: Oss, settings: Settings) -> Iterator[str]:
@@ -27,12 +29,12 @@ def corpus(oss: Oss, settings: Settings) -> Iterator[str]:
     loaders = {engine: connect(settings, engine) for engine in ENGINES}
     for number in (1, 2):
         for loader in loaders.values():
-            loader.create(index_name(name, number), GenerationMeta(name, f"model-{number}", 4))
+            loader.create(index_name(name, number), GenerationMeta(name, f"{MODEL}{number}", 4))
         registry.publish(
             oss,
             loaders,
             corpus=name,
-            embedding=EmbeddingModel(version=f"model-{number}", dims=4),
+            embedding=EmbeddingModel(version=f"{MODEL}{number}", dims=4),
             generation=dict.fromkeys(ENGINES, index_name(name, number)),
             fusion=Fusion(vector_weight_by_language={"zh": 0.2}),
             gate=Gate(verdict="better", summary="by 3 points") if number == 2 else None,
@@ -51,7 +53,7 @@ def run(
 ) -> Callable[..., Result]:
     own = settings.model_copy(update={"oss": store_settings.model_copy(update={"bucket": oss.bucket_name})})
     monkeypatch.setattr("searchloom.settings.load", lambda: own)
-    environment = {"COLUMNS": "160", "NO_COLOR": "1"}
+    environment = {"COLUMNS": "80", "NO_COLOR": "1"}
     return lambda *words: CliRunner().invoke(commands.app, [*words, "--corpus", corpus], env=environment)
 
 
@@ -59,7 +61,7 @@ def test_the_list_marks_the_live_one(run: Callable[..., Result], corpus: str) ->
     shown = run("list")
     assert shown.exit_code == 0, shown.output
     live = next(line for line in shown.output.splitlines() if "live" in line)
-    assert "model-2" in live
+    assert f"{MODEL}2" in live
     assert "better" in live
     listed = json.loads(run("list", "--json").output)
     assert [(one["number"], one["live"], one["previous"]) for one in listed] == [(2, True, 1), (1, False, None)]
@@ -68,9 +70,9 @@ def test_the_list_marks_the_live_one(run: Callable[..., Result], corpus: str) ->
 
 def test_one_release_is_shown_whole(run: Callable[..., Result], corpus: str) -> None:
     shown = run("show").output
-    for words in (f"2 of {corpus}, serves now", "model-2, 4 dimensions", "zh 0.20", "better: by 3 points"):
+    for words in (f"2 of {corpus}, serves now", f"{MODEL}2, 4 dimensions", "zh 0.20", "better: by 3 points"):
         assert words in shown
-    assert json.loads(run("show", "1", "--json").output)["embedding"]["version"] == "model-1"
+    assert json.loads(run("show", "1", "--json").output)["embedding"]["version"] == f"{MODEL}1"
     assert isinstance(run("show", "9").exception, NotFound)
 
 

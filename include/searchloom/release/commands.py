@@ -120,22 +120,21 @@ def _as_json(release: Release, live: Release | None) -> dict[str, Any]:
 
 
 def _table(corpus: str, releases: list[Release], live: Release | None) -> Table:
-    table = Table(title=f"Releases of {corpus}", title_justify="left")
-    table.add_column("", no_wrap=True)
-    table.add_column("release", justify="right")
-    for column in ("embedding", "reranker", "index", "gate", "created", "by"):
-        table.add_column(column, overflow="fold")
+    """What fits a terminal of 80 columns; ``show`` says the rest."""
+    table = Table(title=f"Releases of {corpus}", title_justify="left", box=None, pad_edge=False)
+    table.add_column("release", no_wrap=True)
+    table.add_column("embedding", overflow="fold")
+    table.add_column("reranker", overflow="fold")
+    for column in ("gate", "created"):
+        table.add_column(column, no_wrap=True)
     for one in releases:
         serves = one == live
         table.add_row(
-            "live" if serves else "",
-            str(one.number),
-            f"{one.embedding.version} ({one.embedding.dims})",
+            f"{one.number}, live" if serves else str(one.number),
+            one.embedding.version,
             f"{one.reranker.version} x {one.reranker.weight:.2f}" if one.reranker else "-",
-            ", ".join(sorted(set(one.generation.values()))),
             one.gate.verdict if one.gate else "-",
             f"{one.created:%Y-%m-%d %H:%M}",
-            one.created_by,
             style="bold green" if serves else "",
         )
     return table
